@@ -1,0 +1,27 @@
+"""The `clinic` command: puts the commands of the parts together."""
+
+import sys
+
+import typer
+
+from clinic_lib.errors import ClinicError
+from clinic_lib.local.commands import commands as local_commands
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Run and look after systems made with clinic_lib."
+)
+app.add_typer(local_commands)
+
+
+def main() -> None:
+    """Runs the command; an error of ours is one sentence and exit code 1."""
+    try:
+        app()
+    except ClinicError as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()

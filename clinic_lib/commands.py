@@ -1,0 +1,249 @@
+"""HTTP commands: a POST becomes a command, waits for its group's commit and is answered.
+
+Commands that arrive while a commit is under way go together in the next transaction, each with its own answer.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError, create_model
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from clinic_lib.decision import Answer
+from clinic_lib.errors import CommandError, Invalid, TransientError, Unavailable
+from clinic_lib.executor import CommandDelivery, Executor, Work
+from clinic_lib.handlers import Handler
+from clinic_lib.idempotency import IdempotencyKey
+from clinic_lib.messages import Command, Envelope, new_message_id
+from clinic_lib.problems import problem, problem_of
+from clinic_lib.queries import Query, ResourceId
+
+__all__ = ["CommandEndpoint", "CommandQueue"]
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY = 1024 * 1024
+GROUP = 500
+ATTEMPTS = 3
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class CommandQueue:
+    """Groups commands: one transaction at a time, all that waited meanwhile in the next."""
+
+    def __init__(self, executor: Executor, waiting: int) -> None:
+        self._executor = executor
+        self._limit = waiting
+        self._waiting: list[tuple[CommandDelivery, asyncio.Future[None]]] = []
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Refuse what still waits."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._refuse(self._take(), Unavailable("the service is stopping"))
+
+    async def submit(self, delivery: CommandDelivery) -> Answer | Exception:
+        """Have a command carried out. Raises `Unavailable` when too many wait already."""
+        if len(self._waiting) >= self._limit:
+            raise Unavailable(f"{self._limit} commands wait already")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((delivery, done))
+        self._arrived.set()
+        # the command goes on when its client goes away: its answer may be kept under an idempotency key
+        await asyncio.shield(done)
+        return delivery.answer or Unavailable("the command was not carried out")
+
+    def _take(self) -> list[tuple[CommandDelivery, asyncio.Future[None]]]:
+        taken, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+        if not self._waiting:
+            self._arrived.clear()
+        return taken
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            group = self._take()
+            try:
+                await self._carry_out([delivery for delivery, _ in group])
+            except TransientError:
+                self._refuse(group, Unavailable("the database can't be reached"))
+            except Exception as exc:
+                log.exception("commands.group failed")
+                self._refuse(group, exc)
+            except asyncio.CancelledError:
+                self._refuse(group, Unavailable("the service is stopping"))
+                raise
+            for _, done in group:
+                if not done.done():
+                    done.set_result(None)
+
+    async def _carry_out(self, deliveries: list[CommandDelivery]) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self._executor.run(Work("commands", deliveries))
+                return
+            except TransientError:
+                await self._executor.database.forget_connections()
+                if attempt == ATTEMPTS:
+                    raise
+
+    def _refuse(self, group: list[tuple[CommandDelivery, asyncio.Future[None]]], error: Exception) -> None:
+        for delivery, done in group:
+            delivery.answer = error
+            if not done.done():
+                done.set_result(None)
+
+
+class CommandEndpoint:
+    """One command's route: reads the request, submits the command, writes the answer."""
+
+    def __init__(self, handler: Handler, path: str, query: Query | None) -> None:
+        self.handler = handler
+        self.path = path
+        self.query = query
+        self.command: type[Command] = handler.messages[0]
+        self.path_fields = tuple(re.findall(r"{(\w+)}", path))
+        fields: dict[str, Any] = {
+            name: (field.annotation if not field.metadata else field.rebuild_annotation(), field)
+            for name, field in self.command.model_fields.items()
+            if name not in self.path_fields
+        }
+        self.body: type[Command] = create_model(self.command.__name__, __base__=Command, **fields)
+        self.body_required = any(field.is_required() for field in self.body.model_fields.values())
+        event = next(iter(handler.events), None)
+        self.key_field = event.declaration.key if event else None
+
+    @property
+    def creates(self) -> bool:
+        """Whether the answer is a new resource: 201 and its address."""
+        return self.query is not None and self.query.table.row in self.handler.rows
+
+    async def handle(self, request: Request, queue: CommandQueue) -> Response:
+        try:
+            delivery = await self._delivery(request)
+            if isinstance(delivery, Response):
+                return delivery
+            answer = await queue.submit(delivery)
+        except CommandError as exc:
+            return problem_of(exc)
+        if isinstance(answer, Exception):
+            return problem_of(answer)
+        headers = {"Location": answer.location} if answer.location else {}
+        return Response(answer.body, answer.status, headers, media_type="application/json")
+
+    async def _delivery(self, request: Request) -> CommandDelivery | Response:
+        path_values: dict[str, int] = {}
+        for name in self.path_fields:
+            value = ResourceId.parse(request.path_params[name])
+            if value is None:
+                return problem(404, f"there is nothing at {request.url.path}")
+            path_values[name] = value
+        body = await _read(request)
+        if isinstance(body, Response):
+            return body
+        if body or self.body_required:
+            kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+            if kind != "application/json":
+                return problem(415, "the body must be application/json")
+        given = _validate(self.body, body or b"{}")
+        if isinstance(given, Response):
+            return given
+        command = self.command.model_construct(None, **path_values, **dict(given))
+        envelope = _envelope(request)
+        return CommandDelivery(
+            command,
+            envelope,
+            (self.handler,),
+            key=self._key(command),
+            respond=self._respond(command),
+            key_field=self.key_field if self._row_knows_key() else None,
+            idempotency=_idempotency_key(request, body),
+        )
+
+    def _key(self, command: Command) -> str | None:
+        if self.key_field and self.key_field in self.command.model_fields:
+            return f"{self.key_field}:{getattr(command, self.key_field)}"
+        return None
+
+    def _row_knows_key(self) -> bool:
+        return any(not load.many for load in self.handler.loads)
+
+    def _respond(self, command: Command) -> Any:
+        if self.query is None:
+            return lambda results, rows: Answer(204, b"")
+        return lambda results, rows: (
+            self.query.answer(command, results, rows) if self.query else Answer(204, b"")
+        )
+
+
+def _envelope(request: Request) -> Envelope:
+    message_id = new_message_id()
+    trace = request.headers.get("traceparent", "")
+    return Envelope(
+        message_id,
+        datetime.now(UTC),
+        source="http",
+        correlation_id=message_id,
+        traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
+    )
+
+
+async def _read(request: Request) -> bytes | Response:
+    too_large = problem(413, "the body may have 1 MiB", headers={"Connection": "close"})
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > LARGEST_BODY:
+        return too_large
+    parts, size = [], 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > LARGEST_BODY:
+                return too_large
+            parts.append(part)
+    except ClientDisconnect:
+        return problem(400, "the body ended early")
+    return b"".join(parts)
+
+
+def _validate(model: type[Command], body: bytes) -> Command | Response:
+    """400 for what is no JSON, 422 for JSON that breaks the model: strict JSON has no NaN and ends somewhere."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as exc:
+        failed = exc
+    try:
+        json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return problem(400, "the body is not valid JSON")
+    errors = [
+        {"field": ".".join(str(part) for part in error["loc"]) or "body", "detail": error["msg"]}
+        for error in failed.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return problem_of(Invalid("; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors))
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
+    """Raises `Invalid` for a key that is none."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise Invalid("Idempotency-Key: 1 to 255 visible ASCII characters")
+    return IdempotencyKey(key, request.url.path, hashlib.sha256(body).digest())

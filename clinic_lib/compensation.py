@@ -1,0 +1,111 @@
+"""Compensation: a done step is undone once, with what it did in hand; the barrier keeps count.
+
+Invariant: a row stands for one run of a step (saga, step, causing message). A compensation undoes each run
+once, latest first, and closes the step for its saga: one that was not there yet is blocked when it comes.
+Source: https://learn.microsoft.com/azure/architecture/patterns/compensating-transaction
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Identity, LargeBinary, PrimaryKeyConstraint, Table, Text, Uuid
+
+from clinic_lib.storage import LIBRARY, SCHEMA, Transaction
+
+__all__ = ["Barrier", "Run", "load", "save"]
+
+barrier = Table(
+    "barrier",
+    LIBRARY,
+    Column("saga", Text),
+    Column("step", Text),
+    Column("message_id", Uuid),
+    Column("place", BigInteger, Identity(), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("done_type", Text),
+    Column("done", LargeBinary),
+    PrimaryKeyConstraint("saga", "step", "message_id"),
+)
+
+LOAD = f"""
+select saga, step, message_id, state, done_type, done from {SCHEMA}.barrier
+where saga = any($1::text[]) and step = any($2::text[]) order by place for update
+"""
+
+SAVE = f"""
+insert into {SCHEMA}.barrier as b (saga, step, message_id, state, done_type, done)
+select saga, step, message_id, state, done_type, done
+from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[])
+    with ordinality as r (saga, step, message_id, state, done_type, done, nth)
+order by nth
+on conflict (saga, step, message_id) do update set state = excluded.state
+"""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a step and the event it answered with; `closed` marks a compensation that found none."""
+
+    saga: str
+    step: str
+    message_id: UUID
+    state: Literal["done", "compensated", "closed"]
+    done_type: str | None = None
+    done: bytes | None = None
+
+
+@dataclass(slots=True)
+class Barrier:
+    """The runs of the sagas in one batch, oldest first."""
+
+    runs: dict[tuple[str, str], list[Run]] = field(default_factory=lambda: defaultdict(list))
+    changed: dict[int, Run] = field(default_factory=dict)
+
+    def to_undo(self, saga: str, step: str) -> list[Run]:
+        """Runs that no compensation has undone yet, latest first."""
+        return [run for run in reversed(self.runs[saga, step]) if run.state == "done"]
+
+    def is_closed(self, saga: str, step: str) -> bool:
+        """Whether a compensation came by: the step never runs again in this saga."""
+        return any(run.state != "done" for run in self.runs[saga, step])
+
+    def add(self, run: Run) -> None:
+        self.runs[run.saga, run.step].append(run)
+        self.changed[id(run)] = run
+
+    def compensate(self, run: Run) -> None:
+        run.state = "compensated"
+        self.changed[id(run)] = run
+
+    def undo(self, added: Iterator[Run], compensated: Iterator[Run]) -> None:
+        """Forget what a message that failed had noted."""
+        for run in added:
+            self.runs[run.saga, run.step].remove(run)
+            del self.changed[id(run)]
+        for run in compensated:
+            run.state = "done"
+
+
+async def load(transaction: Transaction, sagas: Collection[str], steps: Collection[str]) -> Barrier:
+    """The runs of `steps` in `sagas`; the caller holds the sagas' locks. One statement."""
+    result = Barrier()
+    for row in await transaction.fetch(LOAD, list(sagas), list(steps)):
+        run = Run(*row)
+        result.runs[run.saga, run.step].append(run)
+    return result
+
+
+async def save(transaction: Transaction, runs: Collection[Run]) -> None:
+    """Store new runs and new states. One statement."""
+    await transaction.execute(
+        SAVE,
+        [run.saga for run in runs],
+        [run.step for run in runs],
+        [run.message_id for run in runs],
+        [run.state for run in runs],
+        [run.done_type for run in runs],
+        [run.done for run in runs],
+    )

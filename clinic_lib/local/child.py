@@ -1,0 +1,163 @@
+"""One running program: its state, its start, its end."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from enum import StrEnum
+from pathlib import Path
+
+import psutil
+
+from clinic_lib.local.errors import StackError
+from clinic_lib.local.ports import require_free
+from clinic_lib.local.program import Launch, Program, Say
+
+__all__ = ["Child", "State", "die_with_parent"]
+
+SERVES_WITHIN_S = 60
+STOPS_WITHIN_S = 5.0
+ASKED_EVERY_S = 0.1
+TAIL_LINES = 15
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def die_with_parent() -> None:
+    """Runs in the child before its program: the kernel kills it when its parent ends, however that ends."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class State(StrEnum):
+    """Of a child, as people and scripts see it."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+    DEAD = "dead"
+
+
+class Child:
+    """A program as a child process. It stays down after its end until `start` is called again."""
+
+    def __init__(self, program: Program, log: Path, say: Say) -> None:
+        self.program = program
+        self.log = log
+        self.state = State.STOPPED
+        self._say = say
+        self._starting = asyncio.Lock()
+        self._stop_signal = signal.SIGTERM
+        self._process: Process | None = None
+        self._ended: asyncio.Task[None] | None = None
+        self._log_start = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    @property
+    def detail(self) -> str:
+        """How a dead one ended, otherwise nothing."""
+        if self.state is not State.DEAD or not self._process or (code := self._process.returncode) is None:
+            return ""
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def require_ports(self) -> None:
+        """Raises `StackError` when a port that it needs is in use."""
+        if self.pid is None:
+            for port in self.program.ports:
+                require_free(port, self.program.name)
+
+    async def start(self) -> None:
+        """Starts it unless it runs, and returns when it serves.
+
+        Raises `StackError` that says why it does not.
+        """
+        async with self._starting:
+            if self.state is State.RUNNING:
+                return
+            if self.pid is None:
+                await self._launch()
+            await self._serve()
+
+    async def stop(self, within_s: float = STOPS_WITHIN_S) -> None:
+        """Asks it to end and, when it does not within `within_s` seconds, kills it."""
+        if self._process is None or self._ended is None or self.pid is None:
+            self.state = State.STOPPED
+            return
+        self.state = State.DRAINING
+        self._process.send_signal(self._stop_signal)
+        ended, _ = await asyncio.wait({self._ended}, timeout=within_s)
+        if not ended:
+            _kill_with_descendants(self._process.pid)
+            await self._ended
+
+    async def _launch(self) -> None:
+        self.require_ports()
+        self.state = State.STARTING
+        try:
+            launch = await self.program.prepare(self._say)
+            await self._spawn(launch)
+        except BaseException:
+            self.state = State.DEAD
+            raise
+
+    async def _spawn(self, launch: Launch) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                *launch.command,
+                cwd=launch.folder,
+                env={**os.environ, **launch.environment},
+                user=launch.user,
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=STDOUT,
+                start_new_session=True,  # Ctrl-C is for the stack, which ends its children in order
+                preexec_fn=die_with_parent,
+            )
+        self._stop_signal = launch.stop_signal
+        self._ended = asyncio.create_task(self._watch(self._process))
+
+    async def _watch(self, process: Process) -> None:
+        await process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started and left behind
+        self.state = State.STOPPED if self.state is State.DRAINING else State.DEAD
+
+    async def _serve(self) -> None:
+        assert self._ended
+        deadline = asyncio.get_running_loop().time() + SERVES_WITHIN_S
+        while reason := await self.program.why_not_serving():
+            if self._ended.done():
+                raise StackError(
+                    f"{self.program.name} ended before it served ({self.detail}):\n{self.tail()}"
+                )
+            if asyncio.get_running_loop().time() > deadline:
+                raise StackError(
+                    f"{self.program.name} does not serve after {SERVES_WITHIN_S} s: {reason}\n{self.tail()}"
+                )
+            await asyncio.wait({self._ended}, timeout=ASKED_EVERY_S)
+        if self.state is State.STARTING:
+            self.state = State.RUNNING
+
+    def tail(self) -> str:
+        """The last lines it logged since its start."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return "\n".join(log.read().decode(errors="replace").splitlines()[-TAIL_LINES:])
+
+
+def _kill_with_descendants(pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for process in (*root.children(recursive=True), root):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()

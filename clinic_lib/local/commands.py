@@ -1,0 +1,132 @@
+"""The commands of the local stack."""
+
+import importlib
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from clinic_lib.local import control, logs
+from clinic_lib.local.errors import StackError
+from clinic_lib.local.folder import ClinicFolder
+from clinic_lib.local.project import find_project
+from clinic_lib.local.status import InfrastructureStatus, Status
+
+__all__ = ["commands"]
+
+commands = typer.Typer()
+
+SystemName = Annotated[
+    str | None, typer.Argument(help="A system of pyproject.toml; the first one without it.")
+]
+ChildName = Annotated[str, typer.Argument(help="A service, kafka or postgresql.")]
+COLOURS = {"running": "green", "starting": "yellow", "draining": "yellow", "stopped": "dim", "dead": "red"}
+
+
+@commands.command()
+def up(
+    system: SystemName = None,
+    *,
+    all_systems: Annotated[bool, typer.Option("--all", help="All systems.")] = False,
+    infrastructure: Annotated[
+        bool, typer.Option("--infrastructure", help="Kafka and PostgreSQL alone.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Erase the data of earlier runs first.")] = False,
+) -> None:
+    """Run a system with Kafka and PostgreSQL, until Ctrl-C."""
+    from clinic_lib.local.up import Wanted, up  # noqa: PLC0415 - the other commands are quicker without it
+
+    project = find_project()
+    if infrastructure:
+        systems = []
+    elif all_systems:
+        systems = list(project.systems)
+    else:
+        systems = [system or next(iter(project.systems))]
+    up(project, Wanted(systems, fresh))
+
+
+@commands.command()
+def status(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Show what runs."""
+    now = control.status(_folder())
+    if as_json:
+        print(json.dumps({kind: [_public(entry) for entry in entries] for kind, entries in now.items()}))
+    else:
+        Console().print(_table(now))
+
+
+@commands.command()
+def start(name: ChildName) -> None:
+    """Start what is dead or stopped; returns when it serves."""
+    control.call(_folder(), "start", name)
+
+
+@commands.command()
+def stop(name: ChildName) -> None:
+    """End a service, kafka or postgresql; it stays down until started."""
+    control.call(_folder(), "stop", name)
+
+
+@commands.command()
+def scale(
+    name: ChildName, replicas: Annotated[int, typer.Argument(help="How many processes, from 1 on.")]
+) -> None:
+    """Run a service as several processes behind its one port."""
+    control.call(_folder(), "scale", name, replicas)
+
+
+@commands.command(name="logs")
+def show_logs(
+    names: Annotated[list[str] | None, typer.Argument(help="Whose; all without it.")] = None,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")
+    ] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 100,
+) -> None:
+    """Show what the processes wrote."""
+    folder, wanted = _folder().logs, names or []
+    if wanted and not logs.files(folder, wanted):
+        raise StackError(f"{', '.join(wanted)} wrote nothing: `clinic status` shows what runs.")
+    for name, line in logs.last_lines(folder, wanted, lines):
+        print(f"{name:<20} {line}" if len(wanted) != 1 else line)
+    if follow:
+        for name, line in logs.new_lines(folder, wanted):
+            print(f"{name:<20} {line}" if len(wanted) != 1 else line, flush=True)
+
+
+@commands.command()
+def demo(system: SystemName = None) -> None:
+    """Drive the system that runs through its stories."""
+    project = find_project()
+    chosen = project.system(system)
+    if chosen.demo is None:
+        raise StackError(
+            'This system has no demo: name one in pyproject.toml, as `demo = "module:function"`.'
+        )
+    control.status(ClinicFolder(project.folder))
+    sys.path.insert(0, str(project.folder))
+    module, _, function = chosen.demo.partition(":")
+    raise typer.Exit(getattr(importlib.import_module(module), function)(chosen.url))
+
+
+def _folder() -> ClinicFolder:
+    return ClinicFolder(find_project().folder)
+
+
+def _public(entry: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in entry.items() if name != "detail"}
+
+
+def _table(now: Status) -> Table:
+    table = Table("name", "pid", "port", "state", "")
+    rows: list[tuple[InfrastructureStatus, str]] = [(entry, str(entry["port"])) for entry in now["services"]]
+    rows += [(entry, "") for entry in now["infrastructure"]]
+    for entry, port in rows:
+        state = f"[{COLOURS[entry['state']]}]{entry['state']}[/]"
+        table.add_row(entry["name"], str(entry["pid"] or ""), port, state, entry["detail"])
+    return table

@@ -1,0 +1,59 @@
+"""The stack's end of the Unix socket over which commands talk to it; see control.py for theirs."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from clinic_lib.local.errors import StackError
+from clinic_lib.local.folder import ClinicFolder
+from clinic_lib.local.stack import Stack
+from clinic_lib.local.status import Status
+
+__all__ = ["control_server", "problems"]
+
+Action = Callable[..., Awaitable[Status | None]]
+
+
+@asynccontextmanager
+async def control_server(folder: ClinicFolder, stack: Stack) -> AsyncIterator[None]:
+    """Answers while the block runs."""
+
+    async def report() -> Status:
+        return stack.status()
+
+    actions: dict[str, Action] = {
+        "status": report,
+        "start": stack.start,
+        "stop": stack.stop,
+        "scale": stack.scale,
+    }
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        action, arguments = json.loads(await reader.readline())
+        try:
+            reply: dict[str, object] = {"result": await actions[action](*arguments)}
+        except* StackError as group:
+            reply = {"problem": "\n".join(problems(group))}
+        with contextlib.suppress(ConnectionError):  # the one who asked may have gone
+            writer.write(json.dumps(reply).encode() + b"\n")
+            await writer.drain()
+            writer.close()
+
+    Path(folder.socket).unlink(missing_ok=True)  # of a stack that was killed
+    server = await asyncio.start_unix_server(answer, folder.socket)
+    try:
+        yield
+    finally:
+        server.close()
+        Path(folder.socket).unlink()
+
+
+def problems(group: BaseExceptionGroup[StackError]) -> list[str]:
+    """Each error's sentence, once."""
+    found: dict[str, None] = {}
+    for exc in group.exceptions:
+        found |= dict.fromkeys(problems(exc) if isinstance(exc, BaseExceptionGroup) else [str(exc)])
+    return list(found)

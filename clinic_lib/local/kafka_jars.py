@@ -1,0 +1,109 @@
+"""Kafka's jars: fetched from Maven Central once per machine, kept in the user's cache.
+
+They are fetched into a folder beside the final one, which takes its name when every jar is whole:
+a fetch that is killed leaves nothing that a later one could mistake for jars.
+Run as a module (`python -m clinic_lib.local.kafka_jars`) it fetches and prints its progress.
+"""
+
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from clinic_lib.local.errors import StackError
+
+__all__ = ["KAFKA_VERSION", "fetch", "jars_folder"]
+
+KAFKA_VERSION = "4.3.1"
+ABOUT_MEGABYTES = 45
+REPORTED_EVERY_BYTES = 5_000_000
+COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
+
+
+def jars_folder() -> Path:
+    """Where the jars are once they were fetched."""
+    return platformdirs.user_cache_path("clinic") / f"kafka-{KAFKA_VERSION}"
+
+
+def fetch() -> None:
+    """Fetches the jars unless they are there.
+
+    Raises `StackError` when Maven Central can't be reached.
+    """
+    target = jars_folder()
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=target.name, dir=target.parent) as work:
+        complete = Path(work, "complete")
+        complete.mkdir()
+        for jar in _resolve(Path(work)):
+            _require_whole(jar)
+            shutil.copy(jar, complete)
+        try:
+            complete.rename(target)
+        except OSError:
+            if not target.exists():  # otherwise another process was faster
+                raise
+
+
+def _resolve(work: Path) -> list[Path]:
+    # Imported here: they take half a second, and are needed once per machine.
+    import requests  # noqa: PLC0415
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
+    from jgo.env import EnvironmentBuilder  # noqa: PLC0415
+    from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
+
+    context = MavenContext(
+        resolver=PythonResolver(progress_callback=_progress()),
+        repo_cache=work / "repository",
+        remote_repos={"central": MAVEN_CENTRAL_URL},
+    )
+    builder = EnvironmentBuilder(context=context, cache_dir=work / "environments")
+    try:
+        return list(builder.from_endpoint(COORDINATES).all_jars)
+    except (requests.RequestException, RuntimeError) as exc:
+        raise StackError(
+            f"Kafka's jars can't be fetched from {MAVEN_CENTRAL_URL} ({_first_line(exc)}): connect this machine to it, "
+            "or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to use servers that run already."
+        ) from exc
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0][:200]
+
+
+def _progress() -> Callable[[str, int], AbstractContextManager[Callable[[int], None]]]:
+    fetched = 0
+
+    @contextmanager
+    def report(filename: str, size: int) -> Iterator[Callable[[int], None]]:
+        nonlocal fetched
+        yield lambda _: None
+        before, fetched = fetched, fetched + size
+        if before // REPORTED_EVERY_BYTES < fetched // REPORTED_EVERY_BYTES:
+            print(f"fetched {fetched / 1e6:.0f} of about {ABOUT_MEGABYTES} MB", flush=True)
+
+    return report
+
+
+def _require_whole(jar: Path) -> None:
+    try:
+        with zipfile.ZipFile(jar) as archive:
+            broken = archive.testzip()
+    except zipfile.BadZipFile:
+        broken = jar.name
+    if broken:
+        raise StackError(f"{jar.name} arrived broken from Maven Central: try again.")
+
+
+if __name__ == "__main__":
+    try:
+        fetch()
+    except StackError as exc:
+        sys.exit(str(exc))

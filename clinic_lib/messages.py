@@ -1,0 +1,153 @@
+"""Messages: events say what happened, commands ask for something, and an envelope carries either.
+
+On the wire an event is a CloudEvent in structured JSON mode. Only what a consumer needs before it decodes
+travels as Kafka headers too: `type` (UTF-8) and `id` (the 16 bytes of the message id), because every header
+costs about a microsecond per message and hop.
+Source: https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-format.md
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from uuid_utils.compat import uuid7
+
+from clinic_lib.errors import WiringError
+
+__all__ = [
+    "Command",
+    "Envelope",
+    "Event",
+    "EventDeclaration",
+    "Id",
+    "LongText",
+    "Message",
+    "PastDate",
+    "Text",
+    "new_message_id",
+]
+
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\S[^\x00-\x1f\x7f-\x9f]*$"
+
+
+def _printable(limit: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=limit, pattern=PRINTABLE)
+
+
+def _not_in_the_future(value: date) -> date:
+    if value > datetime.now(UTC).date():
+        raise ValueError("must not be in the future")
+    return value
+
+
+Text = Annotated[str, _printable(200)]
+"""One line of 1 to 200 characters, trimmed, without control characters."""
+
+LongText = Annotated[str, _printable(2000)]
+"""As `Text`, up to 2,000 characters."""
+
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+"""The small number a service hands out: what fits PostgreSQL's bigint."""
+
+PastDate = Annotated[date, AfterValidator(_not_in_the_future)]
+"""An ISO 8601 date, today at the latest."""
+
+
+class Message(BaseModel):
+    """What events and commands share: they never change."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Command(Message):
+    """A request for something to happen, in the imperative: strict types, unknown fields refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class EventDeclaration:
+    """What a class of events says of itself.
+
+    `key` names the field with the saga's id: it is the Kafka key, the unit of order and of parking.
+    `failure` marks an event that makes earlier steps of its saga be compensated.
+    """
+
+    type: str
+    topic: str
+    key: str
+    failure: bool = False
+    version: int = 1
+
+    @property
+    def aggregate(self) -> str:
+        """What the key identifies: `reception` for the key `reception_id`."""
+        return self.key.removesuffix("_id")
+
+
+class Event(Message):
+    """Something that happened, in the past tense. Unknown fields are ignored, so that versions can mix.
+
+        class ClinicEvent(Event, topic="clinic", key="reception_id"):
+            reception_id: Id
+
+        class DiagnosisRejected(ClinicEvent, failure=True):
+            reason: Text
+
+    Raises `WiringError` at class creation when topic or key are named by no class of the line, or when the
+    key is not a field.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+    declaration: ClassVar[EventDeclaration]
+
+    def __init_subclass__(
+        cls, *, topic: str = "", key: str = "", failure: bool = False, version: int = 1
+    ) -> None:
+        """For type checkers; pydantic hands the same keywords on when the class is complete."""
+        super().__init_subclass__()
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls, *, topic: str = "", key: str = "", failure: bool = False, version: int = 1, **kwargs: Any
+    ) -> None:
+        inherited: EventDeclaration | None = getattr(cls, "declaration", None)
+        topic = topic or (inherited.topic if inherited else "")
+        key = key or (inherited.key if inherited else "")
+        if not topic or not key:
+            raise WiringError(
+                f"event {cls.__name__} needs a topic and a key: "
+                f'class {cls.__name__}(Event, topic="…", key="…_id")',
+                cls,
+            )
+        if key not in cls.model_fields:
+            raise WiringError(f"event {cls.__name__} has no field {key!r}, which is its key", cls)
+        cls.declaration = EventDeclaration(cls.__name__, topic, key, failure, version)
+
+    @property
+    def subject(self) -> str:
+        """The saga's id as text: CloudEvents' subject, the outbox's aggregateid and the Kafka key."""
+        return str(getattr(self, self.declaration.key))
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The metadata of a message: where it came from, when, and what caused it.
+
+    `correlation_id` is the id of the message that began the whole visit or order; `causation_id` that of the
+    message whose handling published this one (None for a command).
+    """
+
+    message_id: UUID
+    time: datetime
+    source: str
+    correlation_id: UUID
+    causation_id: UUID | None = None
+    traceparent: str | None = None
+
+
+def new_message_id() -> UUID:
+    """A UUIDv7: it sorts by time, so the inbox can be partitioned by it."""
+    return uuid7()

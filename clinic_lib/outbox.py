@@ -1,0 +1,134 @@
+"""The transactional outbox: an event is stored in the transaction that caused it and sent afterwards.
+
+Invariant: the rows of one key are inserted under the key's lock, so their ids are in the order of their
+transactions. The insert returns the key's older rows too; who sends them first keeps the first occurrences of
+a key's events in order on Kafka, whoever pauses or dies.
+
+The columns are those of Debezium's outbox event router, so it can take the relay's place.
+Source: https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, Uuid, func
+
+from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
+
+__all__ = ["OutboxRow", "Outgoing", "delete", "insert", "overdue"]
+
+SWEEP_ROWS = 5_000
+
+outbox = Table(
+    "outbox",
+    LIBRARY,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("message_id", Uuid, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("aggregatetype", Text, nullable=False),
+    Column("aggregateid", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("outbox_key", "aggregateid", "aggregatetype"),
+    postgresql_with={"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": 5000},
+)
+
+COLUMNS = "id, message_id, topic, aggregateid, type, payload"
+
+INSERT = f"""
+with gone as (
+    delete from {SCHEMA}.outbox where id = any($1::bigint[])
+), events as (
+    select * from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
+        with ordinality as e (message_id, topic, aggregatetype, aggregateid, type, payload, place)
+), added as (
+    insert into {SCHEMA}.outbox (message_id, topic, aggregatetype, aggregateid, type, payload)
+    select message_id, topic, aggregatetype, aggregateid, type, payload from events order by place
+    returning id, message_id
+)
+select id, message_id, null as topic, null as aggregateid, null as type, null::bytea as payload from added
+union all
+select {COLUMNS} from {SCHEMA}.outbox
+where (aggregateid, aggregatetype) in (select aggregateid, aggregatetype from events)
+    and id <> all($1::bigint[]) and id <> all($2::bigint[])
+"""
+
+OVERDUE = f"""
+select {COLUMNS} from {SCHEMA}.outbox
+where (aggregateid, aggregatetype) in (
+    select aggregateid, aggregatetype from {SCHEMA}.outbox
+    where created_at < now() - make_interval(secs => $2) and id <> all($1::bigint[])
+    order by id limit {SWEEP_ROWS}
+)
+order by id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event on its way into the outbox; `payload` is the record's value."""
+
+    message_id: UUID
+    topic: str
+    aggregatetype: str
+    aggregateid: str
+    type: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A stored event; `id` is its place in the order of its key."""
+
+    id: int
+    message_id: UUID
+    topic: str
+    aggregateid: str
+    type: str
+    payload: bytes
+
+
+async def insert(
+    transaction: Transaction,
+    events: list[Outgoing],
+    sent: Collection[int] = (),
+    known: Collection[int] = (),
+) -> list[OutboxRow]:
+    """Store `events`, delete what was `sent`; return the new rows and, before them, older ones of their keys.
+
+    `known` are rows that this process is about to send anyway: they are not returned again.
+    """
+    rows = await transaction.fetch(
+        INSERT,
+        list(sent),
+        list(known),
+        [event.message_id for event in events],
+        [event.topic for event in events],
+        [event.aggregatetype for event in events],
+        [event.aggregateid for event in events],
+        [event.type for event in events],
+        [event.payload for event in events],
+    )
+    by_id = {event.message_id: event for event in events}
+    return sorted((_row(row, by_id.get(row[1])) for row in rows), key=lambda row: row.id)
+
+
+async def delete(database: Database, sent: Collection[int]) -> None:
+    """Delete rows whose records the broker has acknowledged."""
+    async with database.session() as session:
+        await session.execute(f"delete from {SCHEMA}.outbox where id = any($1::bigint[])", list(sent))
+
+
+async def overdue(database: Database, known: Collection[int], seconds: float) -> list[OutboxRow]:
+    """All rows, in order, of every key that has a row older than `seconds` which is not among `known`."""
+    async with database.session() as session:
+        rows = await session.fetch(OVERDUE, list(known), seconds)
+    return [_row(row, None) for row in rows]
+
+
+def _row(row: "tuple[int, UUID, str, str, str, bytes]", event: Outgoing | None) -> OutboxRow:
+    if event is None:
+        return OutboxRow(*row)
+    return OutboxRow(row[0], event.message_id, event.topic, event.aggregateid, event.type, event.payload)

@@ -1,0 +1,253 @@
+"""Rows: mapped dataclasses that are loaded and saved by one statement a table.
+
+A row is filled without its `__init__` and without an ORM session, which costs a tenth. Its `image` is the
+tuple of its columns as PostgreSQL takes them: what tells a changed row from an unchanged one, and what an
+undone function's rows are set back to.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, Table, inspect
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Mapper
+
+from clinic_lib.errors import WiringError
+from clinic_lib.storage import Transaction
+
+__all__ = ["Image", "RowTable", "Rows", "row_table"]
+
+Image = tuple[Any, ...]
+Wanted = dict[tuple[str, ...], set[tuple[Any, ...]]]
+"""Which rows to load: for each group of columns the values to look for."""
+
+DIALECT = make_url("postgresql+asyncpg://").get_dialect()()
+QUOTE = DIALECT.identifier_preparer.quote
+
+
+class RowTable:
+    """The table behind a mapped class: its names and its statements.
+
+    Raises `WiringError` for a class that isn't mapped, or a column the statements can't carry.
+    """
+
+    def __init__(self, row: type) -> None:
+        mapper: Mapper[Any] | None = inspect(row, raiseerr=False)
+        if not isinstance(mapper, Mapper):
+            raise WiringError(f"{row.__name__} is no mapped class: derive it from your declarative base", row)
+        self.row = row
+        table = mapper.local_table
+        assert isinstance(table, Table)
+        self.table = table
+        columns: list[Column[Any]] = list(self.table.columns)
+        self.names = tuple(mapper.get_property_by_column(column).key for column in columns)
+        self.key = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
+        self.types = {name: _type(row, column) for name, column in zip(self.names, columns, strict=True)}
+        self.columns = {name: QUOTE(column.name) for name, column in zip(self.names, columns, strict=True)}
+        self.is_json = tuple(isinstance(column.type, JSON | JSONB) for column in columns)
+        self.sql_name = DIALECT.identifier_preparer.format_table(table)
+        self.statements: dict[object, str] = {}
+        self._new_instance = mapper.class_manager.new_instance
+        self._values = _getter(self.names)
+        self.key_of = _getter(self.key)
+
+    def make(self, image: Image) -> Any:
+        """A row from its image."""
+        instance = self._new_instance()
+        self.restore(instance, image)
+        return instance
+
+    def restore(self, instance: Any, image: Image) -> None:
+        """Set a row back to an image."""
+        values: Iterable[Any] = image
+        if any(self.is_json):
+            values = (
+                orjson.loads(value) if json and value is not None else value
+                for value, json in zip(image, self.is_json, strict=True)
+            )
+        instance.__dict__.update(zip(self.names, values, strict=True))
+
+    def image(self, instance: Any) -> Image:
+        """A row's columns as the statements take them: JSON as text, with its keys in order."""
+        try:
+            values: Image = self._values(instance.__dict__)
+        except KeyError:  # SQLAlchemy leaves a dataclass default out of a new instance's dictionary
+            instance.__dict__.update({name: getattr(instance, name) for name in self.names})
+            values = self._values(instance.__dict__)
+        if not any(self.is_json):
+            return values
+        return tuple(
+            orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if json and value is not None else value
+            for value, json in zip(values, self.is_json, strict=True)
+        )
+
+    async def load(self, transaction: Transaction, wanted: Wanted, *, lock: bool = True) -> list[Any]:
+        """The rows that `wanted` names, in the order of their keys, locked. One statement."""
+        groups = tuple(sorted(wanted))
+        statement = self.statements.get((groups, lock))
+        if statement is None:
+            statement = self.statements[groups, lock] = self._select(groups, lock)
+        arguments = [list(values) for group in groups for values in zip(*wanted[group], strict=True)]
+        return [self.make(tuple(row)) for row in await transaction.fetch(statement, *arguments)]
+
+    def _select(self, groups: Sequence[tuple[str, ...]], lock: bool) -> str:
+        place = 0
+        conditions = []
+        for group in groups:
+            arrays = []
+            for name in group:
+                place += 1
+                arrays.append(f"${place}::{self.types[name]}[]")
+            if len(group) == 1:
+                conditions.append(f"{self.columns[group[0]]} = any({arrays[0]})")
+            else:
+                names = ", ".join(self.columns[name] for name in group)
+                conditions.append(f"({names}) in (select * from unnest({', '.join(arrays)}))")
+        return (
+            f"select {self.selected} from {self.sql_name} where {' or '.join(conditions)} "
+            f"order by {self.key_list}{' for update' if lock else ''}"
+        )
+
+    @property
+    def selected(self) -> str:
+        """The columns as an image has them: JSON as text."""
+        return ", ".join(
+            f"{self.columns[name]}::text" if json else self.columns[name]
+            for name, json in zip(self.names, self.is_json, strict=True)
+        )
+
+    @property
+    def column_list(self) -> str:
+        return ", ".join(self.columns[name] for name in self.names)
+
+    @property
+    def key_list(self) -> str:
+        return ", ".join(self.columns[name] for name in self.key)
+
+    async def save(self, transaction: Transaction, changed: list[Image], new: list[Image]) -> None:
+        """Update `changed` and insert `new` rows. One statement; a new row that exists is an error."""
+        statement = self.statements.get("save")
+        if statement is None:
+            statement = self.statements["save"] = self._write()
+        known = [True] * len(changed) + [False] * len(new)
+        columns = zip(*changed, *new, strict=True)
+        await transaction.execute(statement, known, *(list(column) for column in columns))
+
+    def _write(self) -> str:
+        """The planner knows nothing of an array's length, so the key's index is what it must be led to."""
+        parameters = ", ".join(
+            f"${n}::{'text' if json else self.types[name]}[]"
+            for n, (name, json) in enumerate(zip(self.names, self.is_json, strict=True), 2)
+        )
+        value = {
+            name: f"d.{self.columns[name]}{'::' + self.types[name] if json else ''}"
+            for name, json in zip(self.names, self.is_json, strict=True)
+        }
+        rest = [name for name in self.names if name not in self.key]
+        update = ""
+        if rest:
+            changes = ", ".join(f"{self.columns[name]} = {value[name]}" for name in rest)
+            match = " and ".join(f"t.{self.columns[name]} = d.{self.columns[name]}" for name in self.key)
+            update = f", changed as (update {self.sql_name} t set {changes} from data d where d.known__ and {match})"
+        return (
+            f"with data as (select * from unnest($1::boolean[], {parameters}) as d (known__, {self.column_list}))"
+            f"{update} insert into {self.sql_name} ({self.column_list}) "
+            f"select {', '.join(value[name] for name in self.names)} from data d where not d.known__"
+        )
+
+
+TABLES: dict[type, RowTable] = {}
+
+
+def row_table(row: type) -> RowTable:
+    """The one `RowTable` of a mapped class."""
+    found = TABLES.get(row)
+    if found is None:
+        found = TABLES[row] = RowTable(row)
+    return found
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], Image]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    (name,) = names
+    return lambda values: (values[name],)
+
+
+def _type(row: type, column: Column[Any]) -> str:
+    if isinstance(column.type, ARRAY):
+        raise WiringError(f"{row.__name__}.{column.name} is an array: use JSONB (list[…])", row)
+    return column.type.compile(DIALECT)
+
+
+class Rows:
+    """The rows of one batch: each loaded once, found by key or by a column, written once when they changed."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[type, dict[Image, Any]] = defaultdict(dict)
+        self._by_column: dict[tuple[type, str], dict[Any, list[Any]]] = {}
+        self._loaded: dict[int, Image] = {}
+        self._asked: set[tuple[type, Image]] = set()
+
+    def add_loaded(self, table: RowTable, instances: Iterable[Any], wanted: Wanted) -> None:
+        """Take in what was found of `wanted`."""
+        self._asked.update((table.row, key) for key in wanted.get(table.key, ()))
+        for instance in instances:
+            if self.find(table.row, table.key_of(instance.__dict__)) is None:
+                self._loaded[id(instance)] = table.image(instance)
+                self._put(table, instance)
+
+    def was_asked(self, row: type, key: Image) -> bool:
+        """Whether the database was asked for this row: then one that isn't here does not exist."""
+        return (row, key) in self._asked
+
+    def find(self, row: type, key: Image) -> Any | None:
+        return self._by_key[row].get(key)
+
+    def find_all(self, row: type, column: str, value: object) -> list[Any]:
+        """All rows with that value, in the order in which they came in."""
+        if (row, column) not in self._by_column:
+            self._by_column[row, column] = index = defaultdict(list)
+            for instance in self._by_key[row].values():
+                index[getattr(instance, column)].append(instance)
+        return list(self._by_column[row, column][value])
+
+    def add(self, instance: Any) -> None:
+        """Take in a new row."""
+        self._put(row_table(type(instance)), instance)
+
+    def remove(self, instance: Any) -> None:
+        table = row_table(type(instance))
+        del self._by_key[table.row][table.key_of(instance.__dict__)]
+        for (row, column), index in self._by_column.items():
+            if row is table.row:
+                index[getattr(instance, column)].remove(instance)
+
+    def _put(self, table: RowTable, instance: Any) -> None:
+        self._by_key[table.row][table.key_of(instance.__dict__)] = instance
+        for (row, column), index in self._by_column.items():
+            if row is table.row:
+                index[getattr(instance, column)].append(instance)
+
+    def classes(self) -> list[type]:
+        """The mapped classes of which a row is here."""
+        return [row for row, instances in self._by_key.items() if instances]
+
+    def changes(self, tables: Collection[RowTable]) -> list[tuple[RowTable, list[Image], list[Image]]]:
+        """For each table with any: the images of changed and of new rows, in the order of their keys."""
+        result = []
+        for table in tables:
+            changed, new = [], []
+            for _, instance in sorted(self._by_key[table.row].items()):
+                image, loaded = table.image(instance), self._loaded.get(id(instance))
+                if loaded is None:
+                    new.append(image)
+                elif loaded != image:
+                    changed.append(image)
+            if changed or new:
+                result.append((table, changed, new))
+        return result

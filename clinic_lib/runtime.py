@@ -1,0 +1,182 @@
+"""What runs in a service's process: database, executor, relay, consumer and command queue, in this order.
+
+Nothing that is down keeps the process from starting or makes it end: it waits, says so at /health/ready, and
+goes on by itself. Only a wrong setting or schema ends it, with one sentence.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from faststream.kafka import KafkaBroker
+from sqlalchemy import MetaData
+
+from clinic_lib import idempotency, inbox
+from clinic_lib.commands import CommandQueue
+from clinic_lib.consumer import Consumer
+from clinic_lib.errors import ConfigurationError, TransientError
+from clinic_lib.executor import Executor
+from clinic_lib.handlers import Handler
+from clinic_lib.relay import BATCH_BYTES, Relay
+from clinic_lib.schema import migrate
+from clinic_lib.settings import ServiceSettings
+from clinic_lib.storage import Database
+
+__all__ = ["Runtime"]
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.5
+CONSUMER_GRACE_SECONDS = 10.0
+MAINTENANCE_SECONDS = 3600.0
+
+
+class Runtime:
+    """One process of a service. `ready` is None when it serves, else the reason why it does not."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: ServiceSettings,
+        tables: Sequence[MetaData],
+        handlers: Sequence[Handler],
+        broker: KafkaBroker,
+    ) -> None:
+        self.settings = settings
+        self.database = Database(settings.database_address(), connections=settings.database_connections)
+        self.executor = Executor(service, self.database, tables, handlers)
+        self.executor.largest_event_bytes = settings.largest_event_bytes
+        self.relay = Relay(service, self.database, self._make_producer)
+        self.executor.outlet = self.relay
+        self.commands = CommandQueue(self.executor, settings.waiting_commands)
+        self.consumer = Consumer(service, self.executor, handlers, records=settings.poll_records)
+        self._broker = broker
+        self._tables = tables
+        self._topics = sorted(
+            {*self.consumer.topics, *(e.declaration.topic for h in handlers for e in h.events)}
+        )
+        self._state = "starting"
+        self._consuming = not self.consumer.topics
+        self._started = monotonic()
+        self._task: asyncio.Task[None] | None = None
+
+    def ready(self) -> str | None:
+        if self._state != "serving":
+            return self._state
+        if not self._consuming and monotonic() - self._started < CONSUMER_GRACE_SECONDS:
+            return "joining the consumer group"
+        return None
+
+    def refuses(self) -> str | None:
+        """Why commands can't be taken now: the tables are not there yet, or the process ends."""
+        return None if self._state == "serving" else self._state
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Finish the transactions under way, publish what they caused, leave the group."""
+        self._state = "draining"
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.commands.stop()
+        await self.relay.stop()
+        await self.database.close()
+
+    async def _run(self) -> None:
+        try:
+            await self._prepare_database()
+            await self.relay.start()
+            self.commands.start()
+            self._state = "serving"
+            await asyncio.gather(self._consume(), self._maintain())
+        except ConfigurationError as exc:
+            log.critical("runtime.start failed: %s", exc)
+            self._state = str(exc)
+            signal.raise_signal(signal.SIGTERM)
+
+    async def _prepare_database(self) -> None:
+        while True:
+            try:
+                await migrate(self.database, self._tables)
+                await inbox.keep_partitions(self.database, datetime.now(UTC))
+                return
+            except TransientError as exc:
+                self._state = f"waiting for the database: {exc}"
+                log.warning("runtime.start waits for the database: %s", exc)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _consume(self) -> None:
+        """Join the group; while Kafka is away, try again."""
+        subscriber = (
+            self.consumer.subscribe(self._broker, self.settings.replica) if self.consumer.topics else None
+        )
+        while True:
+            try:
+                cluster = await self._prepare_topics()
+                if subscriber is None:
+                    return
+                await self._broker.connect()
+                await self._broker.start()
+                consumer: AIOKafkaConsumer = subscriber.consumer
+                self._consuming = True
+                await self.consumer.run(consumer, cluster)
+            except (KafkaError, OSError, TimeoutError) as exc:
+                log.warning("runtime.consumer waits for Kafka: %r", exc)
+            finally:
+                with suppress(KafkaError, OSError):
+                    await self._broker.stop()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _prepare_topics(self) -> str:
+        """Make topics that are missing, with their number of partitions for ever; return the cluster's id."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)
+        try:
+            await admin.start()
+            present = set(await admin.list_topics())
+            missing = [
+                NewTopic(
+                    name,
+                    self.settings.kafka_partitions,
+                    self.settings.kafka_replication_factor,
+                    topic_configs={"retention.ms": "-1", "retention.bytes": "-1"},
+                )
+                for name in self._topics
+                if name not in present
+            ]
+            if missing:
+                answer = await admin.create_topics(missing)
+                for name, code, *_ in answer.topic_errors:
+                    error = for_code(code)
+                    if code and error is not TopicAlreadyExistsError:
+                        raise error(f"topic {name} could not be made")
+            described: dict[str, Any] = await admin.describe_cluster()
+            return str(described["cluster_id"])
+        finally:
+            await admin.close()
+
+    async def _maintain(self) -> None:
+        while True:
+            await asyncio.sleep(MAINTENANCE_SECONDS)
+            try:
+                await inbox.keep_partitions(self.database, datetime.now(UTC))
+                await idempotency.expire(self.database)
+            except TransientError as exc:
+                log.warning("runtime.maintenance failed: %s", exc)
+
+    def _make_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka_bootstrap_servers,
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=BATCH_BYTES,
+        )

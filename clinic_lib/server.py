@@ -1,0 +1,51 @@
+"""Runs one process of a service: `python -m clinic_lib.server package.module:app`.
+
+HOST and PORT (127.0.0.1, 8080) say where. Processes share a port by SO_REUSEPORT; one that dies frees its part.
+"""
+
+import os
+import socket
+import sys
+
+import uvicorn
+
+from clinic_lib.errors import ClinicError
+
+__all__ = ["main"]
+
+# Of the five seconds in which a process ends; the rest is for the application's own end.
+REQUESTS_END_WITHIN_S = 3
+BACKLOG = 2048
+
+
+def main() -> None:
+    """Serves until SIGTERM or SIGINT. Exits with 1 and a sentence when the application is wrong, 3 when it can't start."""
+    config = uvicorn.Config(
+        sys.argv[1],
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
+    )
+    try:
+        config.load()
+    except ClinicError as exc:
+        sys.exit(str(exc))
+    server = uvicorn.Server(config)
+    with _shared_port(os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))) as listener:
+        server.run([listener])
+    if not server.started:
+        sys.exit(3)
+
+
+def _shared_port(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((host, port))
+    return listener
+
+
+if __name__ == "__main__":
+    main()

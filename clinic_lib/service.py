@@ -1,0 +1,250 @@
+"""A service: what its author declares, checked at import, and served as an ASGI app.
+
+service = Service("seat", system="reservation")
+
+@service.step
+def reserve(event: OrderPlaced, seat: Seat) -> SeatsReserved | SeatsRefused: ...
+
+app = service.asgi()
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, TypeVar, overload
+
+from faststream.kafka import KafkaBroker, KafkaRouter
+from sqlalchemy import MetaData
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from clinic_lib import documents
+from clinic_lib.admin import admin_server
+from clinic_lib.commands import CommandEndpoint
+from clinic_lib.errors import Unavailable, WiringError
+from clinic_lib.handlers import Function, Handler, Kind, Load, inspect_handler
+from clinic_lib.problems import http_exception, problem_of, server_error
+from clinic_lib.queries import Query, resource_row
+from clinic_lib.rows import row_table
+from clinic_lib.runtime import Runtime
+from clinic_lib.settings import ServiceSettings, load_settings
+from clinic_lib.storage import View
+from clinic_lib.telemetry import HttpMetrics, configure_logging
+
+__all__ = ["Service"]
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class Service:
+    """Typed functions and what binds them: each method registers one and returns it unchanged.
+
+    `name` is the consumer group, the metric label and the Kubernetes name. `kafka` is a FastStream router for
+    subscribers of one's own, beside the functions. Every method raises `WiringError`,
+    with the function's place, for a signature that can't work.
+    """
+
+    def __init__(self, name: str, *, system: str) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise WiringError(f"service {name!r}: a name is lower case letters, digits and underscores")
+        self.name = name
+        self.system = system
+        self.handlers: list[Handler] = []
+        self.queries: list[Query] = []
+        self.kafka = KafkaRouter()
+        self._commands: list[tuple[Handler, str]] = []
+        self._routes: list[BaseRoute] = []
+        self._runtime: Runtime | None = None
+
+    def step(self, function: FunctionT) -> FunctionT:
+        """Handle an event: change rows, answer with events."""
+        return self._register("step", function)
+
+    def projection(self, function: FunctionT) -> FunctionT:
+        """Fold an event into a row of a view; answers with no event."""
+        return self._register("projection", function)
+
+    def compensation(self, step: Function) -> Callable[[FunctionT], FunctionT]:
+        """Undo what `step` did in this saga: once a run, latest first, given what it answered (`done`)."""
+        compensated = self._find(step)
+
+        def register(function: FunctionT) -> FunctionT:
+            return self._register("compensation", function, compensated)
+
+        return register
+
+    def command(self, method: str, path: str) -> Callable[[FunctionT], FunctionT]:
+        """Carry out a request: path parameters and body fields together are the command's fields."""
+
+        def register(function: FunctionT) -> FunctionT:
+            if method != "POST":
+                raise WiringError(f"{function.__name__}: a command is a POST, not a {method}", function)
+            self._register("command", function)
+            handler = self.handlers[-1]
+            fields = handler.messages[0].model_fields
+            for name in re.findall(r"{(\w+)}", path):
+                if name not in fields:
+                    raise WiringError(
+                        f"{function.__name__}: its command has no field {name}, as its path", function
+                    )
+            self._commands.append((handler, path))
+            return function
+
+        return register
+
+    @overload
+    def query(self, path: str) -> Callable[[FunctionT], FunctionT]: ...
+    @overload
+    def query(
+        self, path: str, row: type, *, view: type[View] | None = None, filters: Sequence[str] = ()
+    ) -> None: ...
+    def query(
+        self,
+        path: str,
+        row: type | None = None,
+        *,
+        view: type[View] | None = None,
+        filters: Sequence[str] = (),
+    ) -> Callable[[FunctionT], FunctionT] | None:
+        """Serve a row: the collection, newest first and paged, and one by its id.
+
+        Over a function, the first parameter is the row and its answer the view.
+        """
+        if row is not None:
+            self.queries.append(Query.of_row(path, row, view, filters))
+            return None
+
+        def register(function: FunctionT) -> FunctionT:
+            first = next(iter(function.__annotations__.values()), None)
+            if first is None or not resource_row(first):
+                raise WiringError(
+                    f"query {path}: the first parameter of {function.__name__} is the row", function
+                )
+            self.queries.append(Query(path, first, function, filters))
+            return function
+
+        return register
+
+    def route(self, route: BaseRoute) -> None:
+        """Add any Starlette route to the public port."""
+        self._routes.append(route)
+
+    def asgi(self) -> Starlette:
+        """The public app; its lifespan runs the consumer, the relay and the admin port."""
+        endpoints = self._with_answers()
+        openapi, asyncapi = documents.openapi(self, endpoints), documents.asyncapi(self)
+
+        async def serve_openapi(request: Request) -> Response:
+            return JSONResponse(openapi)
+
+        async def serve_asyncapi(request: Request) -> Response:
+            return JSONResponse(asyncapi)
+
+        app = Starlette(
+            routes=[
+                *(Route(query.path, self._serve_many(query)) for query in self.queries),
+                *(Route(query.path + "/{id}", self._serve_one(query)) for query in self.queries),
+                *(Route(each.path, self._serve_command(each), methods=["POST"]) for each in endpoints),
+                Route("/openapi.json", serve_openapi),
+                Route("/asyncapi.json", serve_asyncapi),
+                *self._routes,
+            ],
+            exception_handlers={HTTPException: http_exception, Exception: server_error},
+            lifespan=self._lifespan,
+        )
+        app.router.redirect_slashes = False
+        app.add_middleware(HttpMetrics, service=self.name)
+        return app
+
+    @property
+    def tables(self) -> list[MetaData]:
+        """The metadata of all rows that the functions and queries name."""
+        rows = [load.row for handler in self.handlers for load in handler.loads]
+        rows += [row for handler in self.handlers for row in (*handler.rows, *handler.new_ids)]
+        rows += [query.table.row for query in self.queries]
+        return list(dict.fromkeys(row_table(row).table.metadata for row in rows))
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        settings = load_settings(ServiceSettings)
+        configure_logging(settings.log_level)
+        broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None)
+        broker.include_router(self.kafka)
+        runtime = self._runtime = Runtime(self.name, settings, self.tables, self.handlers, broker)
+        async with admin_server(settings, ready=runtime.ready):
+            await runtime.start()
+            try:
+                yield
+            finally:
+                await runtime.stop()
+
+    def _register(self, kind: Kind, function: FunctionT, compensates: Handler | None = None) -> FunctionT:
+        handler = inspect_handler(kind, function, compensates)
+        if any(each.name == handler.name for each in self.handlers):
+            raise WiringError(f"service {self.name} has two functions named {handler.name}", function)
+        self.handlers.append(handler)
+        return function
+
+    def _find(self, step: Function) -> Handler:
+        for handler in self.handlers:
+            if handler.function is step and handler.kind in ("step", "command"):
+                return handler
+        raise WiringError(
+            f"{step.__name__} is no step of {self.name}: register it before its compensation", step
+        )
+
+    def _query_of(self, handler: Handler) -> Query | None:
+        """What a command is answered with: the view of a row it makes, else of the row it is about."""
+        for rows in (handler.rows, [p.row for p in handler.parameters if p.role == "row"]):
+            for query in self.queries:
+                if query.table.row in rows:
+                    return query
+        return None
+
+    def _with_answers(self) -> list[CommandEndpoint]:
+        """The commands' routes; what an answer's view needs is loaded with what the function asks for."""
+        endpoints = []
+        for handler, path in self._commands:
+            query = self._query_of(handler)
+            if query is not None:
+                fields = handler.messages[0].model_fields
+                extra = [load for load in query.loads if load.columns[0] in fields]
+                if query.key in fields:
+                    extra.append(Load(query.table.row, (query.key,)))
+                loads = tuple(dict.fromkeys(load for load in extra if load not in handler.loads))
+                handler = replace(handler, extra_loads=loads)
+                self.handlers[
+                    self.handlers.index(next(h for h in self.handlers if h.name == handler.name))
+                ] = handler
+            endpoints.append(CommandEndpoint(handler, path, query))
+        return endpoints
+
+    def _serve_many(self, query: Query) -> Callable[[Request], Any]:
+        async def many(request: Request) -> Response:
+            return await query.many(request, self._running().database)
+
+        return many
+
+    def _serve_one(self, query: Query) -> Callable[[Request], Any]:
+        async def one(request: Request) -> Response:
+            return await query.one(request, self._running().database)
+
+        return one
+
+    def _serve_command(self, endpoint: CommandEndpoint) -> Callable[[Request], Any]:
+        async def command(request: Request) -> Response:
+            runtime = self._running()
+            if reason := runtime.refuses():
+                return problem_of(Unavailable(reason))
+            return await endpoint.handle(request, runtime.commands)
+
+        return command
+
+    def _running(self) -> Runtime:
+        if self._runtime is None:
+            raise RuntimeError("the app is served without its lifespan")
+        return self._runtime

@@ -1,0 +1,68 @@
+"""A service's settings, from the environment: what a ConfigMap and a Secret carry in the cluster."""
+
+from typing import Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from clinic_lib.errors import ConfigurationError
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+__all__ = ["AdminSettings", "ServiceSettings", "load_settings"]
+
+
+class AdminSettings(BaseSettings):
+    """Where a process serves its admin port, and how much it logs."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(default=9080, ge=0, le=65535)
+    admin_token: SecretStr | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class ServiceSettings(AdminSettings):
+    """Where PostgreSQL and Kafka are, and the limits of a service.
+
+    `database_user` and `database_password` override those of the address, so that the password alone is a
+    secret. The number of a topic's partitions is for ever: keys would move to others.
+    """
+
+    database_url: str
+    database_user: str | None = None
+    database_password: SecretStr | None = None
+    database_connections: int = Field(default=5, ge=3)
+    kafka_bootstrap_servers: str
+    kafka_partitions: int = Field(default=24, ge=1)
+    kafka_replication_factor: int = Field(default=1, ge=1)
+    replica: int = Field(default=1, ge=1)
+    poll_records: int = Field(default=500, ge=1)
+    waiting_commands: int = Field(default=1000, ge=1)
+    largest_event_bytes: int = Field(default=1_000_000, ge=1000)
+
+    def database_address(self) -> str:
+        """The full address, with user and password in it."""
+        try:
+            url = make_url(self.database_url)
+        except ArgumentError:
+            raise ConfigurationError(
+                "DATABASE_URL is no address: write postgresql://user@host:5432/name"
+            ) from None
+        password = self.database_password.get_secret_value() if self.database_password else url.password
+        return url.set(username=self.database_user or url.username, password=password).render_as_string(False)
+
+
+def load_settings(settings: type[SettingsT]) -> SettingsT:
+    """Read the environment. Raises `ConfigurationError` with one sentence that names each wrong variable."""
+    try:
+        return settings()
+    except ValidationError as exc:
+        problems = "; ".join(
+            f"{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg'].lower()}"
+            for error in exc.errors()
+        )
+        raise ConfigurationError(f"wrong settings in the environment: {problems}") from None

@@ -1,0 +1,151 @@
+"""PostgreSQL: transactions, what a column is, and the errors that pass by themselves.
+
+A transaction is opened on the driver's connection and a handler's `AsyncConnection` is laid over it in
+autocommit mode: SQLAlchemy then sends its statements into our transaction and can neither commit nor end it.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import BigInteger, DateTime, MetaData, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from clinic_lib.errors import ConfigurationError, TransientError
+
+__all__ = ["COLUMN_TYPES", "LIBRARY", "Database", "NewIds", "Transaction", "View"]
+
+RowT = TypeVar("RowT")
+
+SCHEMA = "clinic_lib"
+LIBRARY = MetaData(schema=SCHEMA)
+"""The library's own tables, in a schema of their own beside the service's."""
+
+COLUMN_TYPES: dict[Any, Any] = {
+    int: BigInteger,
+    str: Text,
+    datetime: DateTime(timezone=True),
+    dict[str, object]: JSONB,
+    list[dict[str, object]]: JSONB,
+    list[str]: JSONB,
+}
+"""`type_annotation_map` for a service's declarative base: what each annotation is in PostgreSQL."""
+
+TRANSIENT_SQLSTATES = ("08", "40", "53", "55P03", "57")
+"""Connection, rollback by the server, resources, lock not available, operator intervention."""
+
+
+class View(BaseModel):
+    """What a query answers: built from a row's attributes; the field `id` is the row's primary key."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class NewIds(Iterator[int], Generic[RowT]):
+    """Ids from the sequence of `Row`'s table: a function asks for `ids: NewIds[Order]`, then `next(ids)`."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self._ids = iter(ids)
+
+    def __next__(self) -> int:
+        return next(self._ids)
+
+
+class Transaction:
+    """One database transaction: statements in PostgreSQL's own form (`$1`), and SQLAlchemy for handlers."""
+
+    def __init__(self, connection: AsyncConnection, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.connection = connection
+        self._driver = driver
+
+    async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self._driver.fetch(statement, *arguments)
+        return rows
+
+    async def execute(self, statement: str, *arguments: object) -> None:
+        # `fetch` keeps the statement prepared; the driver's own `execute` parses it every time
+        await self._driver.fetch(statement, *arguments)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        async with self._driver.transaction():
+            yield
+
+
+class Database:
+    """A service's database. Every error that passes by itself leaves as `TransientError`.
+
+    `idle_seconds` bounds how long a paused process may hold its locks.
+    Raises `ConfigurationError` for an address that is none.
+    """
+
+    def __init__(self, url: str, *, connections: int = 5, idle_seconds: int = 10) -> None:
+        try:
+            address = make_url(url).set(drivername="postgresql+asyncpg")
+        except ArgumentError as exc:
+            raise ConfigurationError(
+                "DATABASE_URL is not an address; write postgresql://user@host:5432/database"
+            ) from exc
+        self.engine = create_async_engine(
+            address,
+            isolation_level="AUTOCOMMIT",
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=5,
+            connect_args={
+                "timeout": 5,
+                "command_timeout": 60,
+                "server_settings": {
+                    "idle_in_transaction_session_timeout": f"{idle_seconds}s",
+                    "jit": "off",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Transaction]:
+        """A connection on which each statement is its own transaction: for reads."""
+        try:
+            async with self.engine.connect() as connection:
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert driver is not None
+                try:
+                    yield Transaction(connection, driver)
+                finally:
+                    if driver.is_closed():
+                        await connection.invalidate()
+        except Exception as exc:
+            if not is_transient(exc):
+                raise
+            raise TransientError(f"{type(exc).__name__}: {exc}") from exc
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self.session() as session, session.savepoint():
+            yield session
+
+    async def forget_connections(self) -> None:
+        """After a restart of the server every pooled connection is dead: the next use opens a new one."""
+        await self.engine.dispose()
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed when it is repeated."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or (error.orig is not None and is_transient(error.orig))
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate).startswith(TRANSIENT_SQLSTATES)
+    cause = error.__cause__ if isinstance(error, asyncpg.InterfaceError) else None
+    return isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError) or (
+        cause is not None and is_transient(cause)
+    )

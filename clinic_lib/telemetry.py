@@ -1,0 +1,122 @@
+"""Metrics (counted per batch, not per message), logs, and the points at which a test kills the process."""
+
+import logging
+import os
+import signal
+import sys
+from time import perf_counter
+from typing import Literal
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["CrashPoint", "HttpMetrics", "configure_logging", "crash_point"]
+
+CrashPoint = Literal["before-commit", "after-commit", "after-publish", "before-offset-commit", "sweeper"]
+CRASH_VARIABLE = "CLINIC_CRASH_POINT"
+
+BATCH_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+executor_batch_records = Histogram(
+    "clinic_executor_batch_records", "Messages in one transaction", ["service", "source"], buckets=BATCH_SIZES
+)
+executor_batch_seconds = Histogram(
+    "clinic_executor_batch_seconds", "Duration of one transaction", ["service", "source"], buckets=SECONDS
+)
+executor_retries = Counter(
+    "clinic_executor_retries_total", "Batches repeated after a transient error", ["service"]
+)
+consumer_skipped = Counter(
+    "clinic_consumer_skipped_total", "Records of types nobody here handles", ["service"]
+)
+dead_letters = Counter("clinic_dead_letter_stored_total", "Letters stored, by state", ["service", "state"])
+relay_sent = Counter("clinic_relay_sent_total", "Events acknowledged by the broker", ["service"])
+relay_swept = Counter(
+    "clinic_relay_swept_total", "Outbox rows another process or run left behind", ["service"]
+)
+relay_pending = Gauge("clinic_relay_pending_rows", "Outbox rows in memory, not yet acknowledged", ["service"])
+http_requests = Counter(
+    "clinic_http_requests_total", "Requests answered", ["service", "method", "route", "status"]
+)
+http_seconds = Histogram(
+    "clinic_http_request_seconds", "Duration of requests", ["service", "method", "route"], buckets=SECONDS
+)
+
+
+class HttpMetrics:
+    """ASGI middleware: counts and times requests by the route's pattern, so labels stay bounded."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = perf_counter(), 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            route = scope.get("route")
+            labels = (self._service, scope["method"], getattr(route, "path", "none"))
+            http_requests.labels(*labels, str(status)).inc()
+            http_seconds.labels(*labels).observe(perf_counter() - started)
+
+
+def crash_point(name: CrashPoint) -> None:
+    """Die here as by `kill -9` when the environment's CLINIC_CRASH_POINT says so.
+
+    The chaos tests prove with it that nothing is lost between a commit and what follows it.
+    """
+    if os.environ.get(CRASH_VARIABLE) == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def configure_logging(level: str) -> None:
+    """Readable lines in a terminal, JSON otherwise; the standard library's loggers go the same way.
+
+    Raises nothing: an unknown level is refused by the settings before.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    terminal = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([] if terminal else [structlog.processors.format_exc_info]),
+                renderer,
+            ],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in ("aiokafka", "alembic"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,1 @@
+"""The clinic: reception, diagnosis, examination and patient management."""

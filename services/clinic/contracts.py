@@ -1,0 +1,131 @@
+"""The clinic's events: one log, keyed by the reception, in causal order."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from clinic_lib.messages import Event, Id, LongText, PastDate, Text
+
+__all__ = [
+    "ClinicEvent",
+    "DiagnosisCancelled",
+    "DiagnosisCompleted",
+    "DiagnosisOpened",
+    "DiagnosisRejected",
+    "DiagnosisStatus",
+    "DiagnosisUpdated",
+    "ExaminationCancelled",
+    "ExaminationCreated",
+    "ExaminationPerformed",
+    "ExaminationPrescribed",
+    "ExaminationWithdrawn",
+    "Patient",
+    "ReceptionCancelled",
+    "ReceptionRegistered",
+]
+
+DiagnosisStatus = Literal[
+    "waiting",
+    "examination_prescribed",
+    "examined",
+    "examination_cancelled",
+    "completed",
+    "rejected",
+    "cancelled",
+]
+
+
+class Patient(BaseModel):
+    """Who comes to the clinic."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Text
+    birth_date: PastDate
+    phone: Text | None = None
+
+
+class ClinicEvent(Event, topic="clinic", key="reception_id"):
+    """Something that happened to the visit `reception_id`."""
+
+    reception_id: Id
+
+
+class ReceptionRegistered(ClinicEvent):
+    """A receptionist registered a patient."""
+
+    patient: Patient
+    symptoms: LongText
+
+
+class ReceptionCancelled(ClinicEvent, failure=True):
+    """The visit was called off at the reception; what was done for it is compensated."""
+
+    reason: LongText
+
+
+class DiagnosisOpened(ClinicEvent):
+    """The patient waits for the doctor."""
+
+
+class DiagnosisUpdated(ClinicEvent):
+    """The diagnosis's status followed from what happened to its examinations."""
+
+    status: DiagnosisStatus
+
+
+class DiagnosisCompleted(ClinicEvent):
+    """The doctor gave an opinion: the visit ends well."""
+
+    opinion: LongText
+
+
+class DiagnosisRejected(ClinicEvent, failure=True):
+    """The doctor rejected the case: open examinations are withdrawn, the reception is cancelled."""
+
+    reason: LongText
+
+
+class DiagnosisCancelled(ClinicEvent, failure=True):
+    """The reception's cancellation reached the doctor before an opinion was given."""
+
+    reason: LongText
+
+
+class ExaminationPrescribed(ClinicEvent):
+    """The doctor wants an examination."""
+
+    prescription_id: Id
+    examination: Text
+
+
+class ExaminationCreated(ClinicEvent):
+    """The examination waits for the examiner."""
+
+    prescription_id: Id
+    examination_id: Id
+    examination: Text
+
+
+class ExaminationPerformed(ClinicEvent):
+    """The examiner gave a result."""
+
+    prescription_id: Id
+    examination_id: Id
+    finding: LongText
+
+
+class ExaminationCancelled(ClinicEvent):
+    """The examiner refused; the doctor decides how to go on."""
+
+    prescription_id: Id
+    examination_id: Id
+    reason: LongText
+
+
+class ExaminationWithdrawn(ClinicEvent):
+    """The examination was called off because its diagnosis ended."""
+
+    prescription_id: Id
+    examination_id: Id
+    reason: LongText

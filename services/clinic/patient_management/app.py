@@ -1,0 +1,12 @@
+"""Patient management's wiring."""
+
+from clinic_lib.service import Service
+from services.clinic.patient_management import domain
+
+service = Service("patient_management", system="clinic")
+
+service.projection(domain.register)
+service.projection(domain.follow)
+service.query("/patientManagements", domain.PatientManagement, view=domain.PatientManagementView)
+
+app = service.asgi()

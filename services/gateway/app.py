@@ -1,0 +1,50 @@
+"""The gateway's wiring: one entry for every service's business paths."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from clinic_lib.admin import admin_server
+from clinic_lib.problems import http_exception
+from clinic_lib.settings import load_settings
+from clinic_lib.telemetry import configure_logging, http_requests, http_seconds
+from services.gateway.headers import request_id
+from services.gateway.proxy import Proxy
+from services.gateway.settings import GatewaySettings
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
+    settings = load_settings(GatewaySettings)
+    configure_logging(settings.log_level)
+    async with Proxy.open(settings) as proxy, admin_server(settings, ready=lambda: None):
+        yield {"settings": settings, "proxy": proxy}
+
+
+async def forward(request: Request) -> Response:
+    started = perf_counter()
+    identity = request_id(request)
+    target = request.state.settings.target(request.scope["raw_path"].decode("ascii"))
+    if target is None:
+        response = await http_exception(request, HTTPException(404))
+    else:
+        response = await request.state.proxy.forward(request, target, identity)
+    response.headers["x-request-id"] = identity
+    labels = ("gateway", request.method, target[0] if target else "none")
+    http_requests.labels(*labels, str(response.status_code)).inc()
+    http_seconds.labels(*labels).observe(perf_counter() - started)
+    return response
+
+
+app = Starlette(
+    # no methods are named: which ones a path knows is its service's affair
+    routes=[Route("/{path:path}", forward, methods=())],
+    exception_handlers={HTTPException: http_exception},
+    lifespan=lifespan,
+)

@@ -1,0 +1,100 @@
+"""The proxy: a request goes to the service that owns its path; both bodies stream, nothing is kept."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+from yarl import URL
+
+from clinic_lib.problems import problem
+from services.gateway.headers import answer_headers, request_headers
+from services.gateway.settings import GatewaySettings, Target
+
+__all__ = ["Proxy"]
+
+IDLE_SECONDS = 3
+"""Shorter than a service keeps an idle connection, so that a POST does not meet one that just closed."""
+
+log = structlog.get_logger()
+
+
+class Answer(StreamingResponse):
+    """A service's answer, passed on as it comes."""
+
+    def __init__(self, upstream: aiohttp.ClientResponse) -> None:
+        super().__init__(upstream.content.iter_any(), upstream.status)
+        self.raw_headers = answer_headers(upstream.raw_headers)
+        self._upstream = upstream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._upstream:
+            try:
+                await super().__call__(scope, receive, send)
+            except aiohttp.ClientError as exc:
+                # unfinished, so the server breaks the caller's connection: a short body must not look whole
+                log.warning("gateway.answer.failed", url=str(self._upstream.url), error=repr(exc))
+
+
+class Proxy:
+    """Requests over pooled connections to the services.
+
+    The client repeats a request only when its method is idempotent and a pooled connection turned out closed.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: GatewaySettings) -> AsyncIterator["Proxy"]:
+        connector = aiohttp.TCPConnector(
+            limit=0, limit_per_host=settings.gateway_connections, keepalive_timeout=IDLE_SECONDS
+        )
+        timeout = aiohttp.ClientTimeout(
+            connect=settings.gateway_connect_seconds, sock_read=settings.gateway_read_seconds
+        )
+        async with aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        ) as session:
+            yield cls(session)
+
+    async def forward(self, request: Request, target: Target, request_id: str) -> Response:
+        """The service's answer, or 503 when none begins."""
+        prefix, origin = target
+        try:
+            upstream = await self._session.request(
+                request.method,
+                _url(request, origin),
+                headers=request_headers(request, request_id),
+                data=request.stream() if _has_body(request) else None,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            log.warning("gateway.request.failed", request_id=request_id, route=prefix, error=repr(exc))
+            return problem(503, _why(exc, prefix), headers={"Retry-After": "1"})
+        return Answer(upstream)
+
+
+def _url(request: Request, origin: str) -> URL:
+    """Path and query as they came: nothing is decoded or encoded again."""
+    query: bytes = request.scope["query_string"]
+    target: bytes = request.scope["raw_path"] + (b"?" + query if query else b"")
+    return URL(origin + target.decode("ascii"), encoded=True)
+
+
+def _has_body(request: Request) -> bool:
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+
+
+def _why(error: Exception, prefix: str) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return f"the service behind {prefix} is down"
+    return f"the service behind {prefix} did not answer; the request may have had its effect"
