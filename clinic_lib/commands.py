@@ -15,9 +15,9 @@ from pydantic import ValidationError, create_model
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from clinic_lib.decision import Answer
-from clinic_lib.errors import CommandError, Invalid, TransientError, Unavailable
-from clinic_lib.executor import CommandDelivery, Executor, Work
+from clinic_lib.delivery import Answer, CommandDelivery, Work
+from clinic_lib.errors import CommandError, InvalidError, TransientError, UnavailableError
+from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
 from clinic_lib.idempotency import IdempotencyKey
 from clinic_lib.messages import Command, Envelope, new_message_id
@@ -53,18 +53,18 @@ class CommandQueue:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._refuse(self._take(), Unavailable("the service is stopping"))
+        self._refuse(self._take(), UnavailableError("the service is stopping"))
 
     async def submit(self, delivery: CommandDelivery) -> Answer | Exception:
-        """Have a command carried out. Raises `Unavailable` when too many wait already."""
+        """Have a command carried out. Raises `UnavailableError` when too many wait already."""
         if len(self._waiting) >= self._limit:
-            raise Unavailable(f"{self._limit} commands wait already")
+            raise UnavailableError(f"{self._limit} commands wait already")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, done))
         self._arrived.set()
         # the command goes on when its client goes away: its answer may be kept under an idempotency key
         await asyncio.shield(done)
-        return delivery.answer or Unavailable("the command was not carried out")
+        return delivery.answer or UnavailableError("the command was not carried out")
 
     def _take(self) -> list[tuple[CommandDelivery, asyncio.Future[None]]]:
         taken, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
@@ -79,12 +79,12 @@ class CommandQueue:
             try:
                 await self._carry_out([delivery for delivery, _ in group])
             except TransientError:
-                self._refuse(group, Unavailable("the database can't be reached"))
+                self._refuse(group, UnavailableError("the database can't be reached"))
             except Exception as exc:
                 log.exception("commands.group failed")
                 self._refuse(group, exc)
             except asyncio.CancelledError:
-                self._refuse(group, Unavailable("the service is stopping"))
+                self._refuse(group, UnavailableError("the service is stopping"))
                 raise
             for _, done in group:
                 if not done.done():
@@ -232,7 +232,7 @@ def _validate(model: type[Command], body: bytes) -> Command | Response:
         {"field": ".".join(str(part) for part in error["loc"]) or "body", "detail": error["msg"]}
         for error in failed.errors(include_url=False, include_input=False, include_context=False)
     ]
-    return problem_of(Invalid("; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors))
+    return problem_of(InvalidError("; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors))
 
 
 def _refuse_constant(name: str) -> None:
@@ -240,10 +240,10 @@ def _refuse_constant(name: str) -> None:
 
 
 def _idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
-    """Raises `Invalid` for a key that is none."""
+    """Raises `InvalidError` for a key that is none."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
     if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise Invalid("Idempotency-Key: 1 to 255 visible ASCII characters")
+        raise InvalidError("Idempotency-Key: 1 to 255 visible ASCII characters")
     return IdempotencyKey(key, request.url.path, hashlib.sha256(body).digest())

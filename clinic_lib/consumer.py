@@ -24,9 +24,9 @@ from typing_extensions import TypedDict
 
 from clinic_lib import inbox, telemetry
 from clinic_lib.dead_letter import Record
-from clinic_lib.decision import lock_key
-from clinic_lib.errors import MalformedRecord, TransientError
-from clinic_lib.executor import Executor, RecordDelivery, Work
+from clinic_lib.delivery import RecordDelivery, Work, lock_key
+from clinic_lib.errors import MalformedRecordError, TransientError
+from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
 from clinic_lib.inbox import Position
 from clinic_lib.messages import Envelope, Event
@@ -84,9 +84,9 @@ def decode(
         return None
     try:
         if not name:
-            raise MalformedRecord("the header `type` is missing or empty")
+            raise MalformedRecordError("the header `type` is missing or empty")
         return _event(record, headers, known[name], position)
-    except (MalformedRecord, ValidationError) as exc:
+    except (MalformedRecordError, ValidationError) as exc:
         return _malformed(record, position, exc)
 
 
@@ -95,15 +95,15 @@ def _event(
 ) -> RecordDelivery:
     raw_id = headers.get("id")
     if raw_id is None or len(raw_id) != 16:
-        raise MalformedRecord("the header `id` is not the 16 bytes of a UUID")
+        raise MalformedRecordError("the header `id` is not the 16 bytes of a UUID")
     if not record.value:
-        raise MalformedRecord("the record has no value")
+        raise MalformedRecordError("the record has no value")
     if b"\\u0000" in record.value and NUL.search(record.value):
-        raise MalformedRecord("a text holds a NUL, which no database takes")
+        raise MalformedRecordError("a text holds a NUL, which no database takes")
     wire = known.read(record.value)
     event: Event = wire["data"]
     if record.key != event.subject.encode():
-        raise MalformedRecord(f"the record's key is not the event's {event.declaration.key}")
+        raise MalformedRecordError(f"the record's key is not the event's {event.declaration.key}")
     message_id, traceparent = UUID(bytes=raw_id), wire.get("traceparent")
     envelope = Envelope(
         message_id=message_id,

@@ -6,121 +6,23 @@ here reads a clock or does I/O, except a handler that asks for the transaction.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
-from uuid import UUID
-
-import orjson
 
 from clinic_lib.compensation import Barrier, Run
-from clinic_lib.dead_letter import DeadLetter, Record
-from clinic_lib.errors import CommandError, EventTooLarge, NotFound
-from clinic_lib.handlers import Handler, Load, Parameter
-from clinic_lib.messages import Envelope, Event, new_message_id
-from clinic_lib.outbox import Outgoing
-from clinic_lib.rows import Image, Rows, RowTable, row_table
-from clinic_lib.storage import NewIds, Transaction, is_transient
+from clinic_lib.dead_letter import DeadLetter
+from clinic_lib.delivery import Delivery, lock_key, values_of
+from clinic_lib.desk import Desk, Journal, RowMissing, encode
+from clinic_lib.errors import CommandError, NotFoundError
+from clinic_lib.handlers import Handler, Parameter
+from clinic_lib.messages import Event
+from clinic_lib.rows import row_table
+from clinic_lib.storage import Transaction, is_transient
 
-__all__ = ["Answer", "Delivery", "Desk", "IdsExhausted", "decide", "done_events", "lock_key", "values_of"]
+__all__ = ["decide", "done_events"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an HTTP command is answered: a status, a JSON body and the new resource's address."""
-
-    status: int
-    body: bytes
-    location: str | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Delivery:
-    """A message to be handled. `key` is what is locked and parked: `reception_id:17`; a command that makes a
-    new saga has none yet. Exactly one of `record` (from Kafka) and `respond` (of a command) is set.
-    """
-
-    message: Any
-    envelope: Envelope
-    handlers: tuple[Handler, ...]
-    key: str | None
-    record: Record | None = None
-    respond: Callable[[tuple[Any, ...], Rows], Answer] | None = None
-    answer: Answer | CommandError | Exception | None = None
-    failure: Exception | None = None
-
-    @property
-    def uses_transaction(self) -> bool:
-        return any(handler.uses_transaction for handler in self.handlers)
-
-
-class IdsExhausted(BaseException):
-    """A function took more new ids than were drawn: the batch is repeated with more."""
-
-
-class _RowMissing(BaseException):
-    """A compensation needs a row that only a step of this same batch names."""
-
-    def __init__(self, load: Load, key: Image) -> None:
-        self.load = load
-        self.key = key
-
-
-class _Ids(NewIds[Any]):
-    def __next__(self) -> int:
-        try:
-            return super().__next__()
-        except StopIteration:
-            raise IdsExhausted from None
-
-
-@dataclass(slots=True)
-class Desk:
-    """All that one batch is decided on, and what came of it."""
-
-    source: str
-    now: datetime
-    rows: Rows
-    barrier: Barrier
-    parked: set[str]
-    guarded: frozenset[str]
-    ids: dict[type, NewIds[Any]] = field(default_factory=dict)
-    largest_event_bytes: int = 1_000_000
-    new_id: Callable[[], UUID] = new_message_id
-    transaction: Transaction | None = None
-    load: Callable[[Rows, Load, Image], Awaitable[None]] | None = None
-    events: list[Outgoing] = field(default_factory=list)
-    letters: list[DeadLetter] = field(default_factory=list)
-
-    def draw(self, row: type, ids: list[int]) -> None:
-        self.ids[row] = _Ids(ids)
-
-
-@dataclass(slots=True)
-class _Journal:
-    """What one message touched, so that it can be undone."""
-
-    images: list[tuple[RowTable, Any, Image]] = field(default_factory=list)
-    added: list[Any] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    compensated: list[Run] = field(default_factory=list)
-    events: list[Outgoing] = field(default_factory=list)
-
-    def undo(self, desk: Desk) -> None:
-        for instance in reversed(self.added):
-            desk.rows.remove(instance)
-        for table, instance, image in reversed(self.images):
-            table.restore(instance, image)
-        desk.barrier.undo(iter(self.runs), iter(self.compensated))
-
-
-def lock_key(event: Event) -> str:
-    """The saga's name among all keys of a service: `reception_id:17`."""
-    return f"{event.declaration.key}:{event.subject}"
 
 
 async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
@@ -134,9 +36,9 @@ async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
             await desk.load(desk.rows, missing.load, missing.key)
 
 
-async def _decide(delivery: Delivery, desk: Desk) -> "_RowMissing | None":
+async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
     """Handle one message, whole or not at all; what it returns must be loaded first."""
-    journal = _Journal()
+    journal = Journal()
     try:
         if delivery.failure is not None:
             raise delivery.failure
@@ -145,7 +47,7 @@ async def _decide(delivery: Delivery, desk: Desk) -> "_RowMissing | None":
             results += await _handle(handler, delivery, desk, journal)
         if delivery.respond is not None:
             delivery.answer = delivery.respond(tuple(results), desk.rows)
-    except _RowMissing as missing:
+    except RowMissing as missing:
         journal.undo(desk)
         return missing
     except Exception as exc:
@@ -186,7 +88,7 @@ def _letter(delivery: Delivery, state: Any, error: Exception | None = None) -> D
     )
 
 
-async def _handle(handler: Handler, delivery: Delivery, desk: Desk, journal: _Journal) -> list[Any]:
+async def _handle(handler: Handler, delivery: Delivery, desk: Desk, journal: Journal) -> list[Any]:
     if handler.compensates is not None:
         return [each async for each in _compensate(handler, delivery, desk, journal)]
     guarded = handler.name in desk.guarded
@@ -198,9 +100,7 @@ async def _handle(handler: Handler, delivery: Delivery, desk: Desk, journal: _Jo
     return results
 
 
-def _note_run(
-    handler: Handler, delivery: Delivery, results: list[Any], desk: Desk, journal: _Journal
-) -> None:
+def _note_run(handler: Handler, delivery: Delivery, results: list[Any], desk: Desk, journal: Journal) -> None:
     """A step that answered with nothing but failures has done nothing to undo."""
     events = [each for each in results if isinstance(each, Event)]
     done = next((each for each in events if not each.declaration.failure), None)
@@ -216,7 +116,7 @@ def _note_run(
     desk.barrier.add(run)
 
 
-async def _compensate(handler: Handler, delivery: Delivery, desk: Desk, journal: _Journal) -> Any:
+async def _compensate(handler: Handler, delivery: Delivery, desk: Desk, journal: Journal) -> Any:
     step, saga = handler.compensates, delivery.key
     assert step is not None and saga is not None
     was_closed = desk.barrier.is_closed(saga, step.name)
@@ -249,7 +149,7 @@ def _done(step: Handler, run: Run) -> Event | None:
 
 
 async def _call(
-    handler: Handler, delivery: Delivery, done: Event | None, desk: Desk, journal: _Journal
+    handler: Handler, delivery: Delivery, done: Event | None, desk: Desk, journal: Journal
 ) -> list[Any]:
     arguments = [_argument(each, delivery, done, desk, journal) for each in handler.parameters]
     if handler.uses_transaction:
@@ -267,7 +167,7 @@ async def _call(
     return results
 
 
-def _take_in(row: Any, desk: Desk, journal: _Journal) -> None:
+def _take_in(row: Any, desk: Desk, journal: Journal) -> None:
     """A returned row is new, the one that was asked for, or replaces the one that was asked for."""
     table = row_table(type(row))
     present = desk.rows.find(table.row, table.key_of(row.__dict__))
@@ -293,7 +193,7 @@ def _several(result: Any) -> list[Any]:
 
 
 def _argument(
-    parameter: Parameter, delivery: Delivery, done: Event | None, desk: Desk, journal: _Journal
+    parameter: Parameter, delivery: Delivery, done: Event | None, desk: Desk, journal: Journal
 ) -> Any:
     match parameter.role:
         case "message":
@@ -314,7 +214,7 @@ def _argument(
             return desk.transaction.connection
 
 
-def _rows(parameter: Parameter, message: Any, done: Event | None, desk: Desk, journal: _Journal) -> Any:
+def _rows(parameter: Parameter, message: Any, done: Event | None, desk: Desk, journal: Journal) -> Any:
     load = parameter.load
     assert load is not None
     table = row_table(load.row)
@@ -325,40 +225,10 @@ def _rows(parameter: Parameter, message: Any, done: Event | None, desk: Desk, jo
         return found
     row = desk.rows.find(load.row, values)
     if row is None and not desk.rows.was_asked(load.row, values):
-        raise _RowMissing(load, values)
+        raise RowMissing(load, values)
     if row is not None:
         journal.images.append((table, row, table.image(row)))
     elif not parameter.optional:
         named = ", ".join(f"{name} {value}" for name, value in zip(load.columns, values, strict=True))
-        raise NotFound(f"there is no {table.table.name} with {named}")
+        raise NotFoundError(f"there is no {table.table.name} with {named}")
     return row
-
-
-def values_of(columns: Sequence[str], message: Any, done: Event | None = None) -> Iterator[Any]:
-    """The values a row is looked up by: the message's, or what the undone step answered."""
-    for column in columns:
-        yield getattr(message if column in type(message).model_fields else done, column)
-
-
-def encode(event: Event, cause: Envelope, desk: Desk) -> Outgoing:
-    """An event as it will stand on Kafka. Raises `EventTooLarge`, or `ValueError` for a NUL in a text."""
-    declaration, message_id, subject = event.declaration, desk.new_id(), event.subject
-    trace = f'"traceparent":"{cause.traceparent}",' if cause.traceparent else ""
-    payload = (
-        (
-            f'{{"specversion":"1.0","id":"{message_id}","type":"{declaration.type}","source":"{desk.source}",'
-            f'"time":"{desk.now.isoformat()}","subject":{orjson.dumps(subject).decode()},'
-            f'"correlationid":"{cause.correlation_id}","causationid":"{cause.message_id}",{trace}'
-            f'"dataversion":{declaration.version},"datacontenttype":"application/json","data":'
-        ).encode()
-        + event.__pydantic_serializer__.to_json(event)
-        + b"}"
-    )
-    if len(payload) > desk.largest_event_bytes:
-        raise EventTooLarge(
-            f"the event {declaration.type} would have {len(payload):,} bytes; "
-            f"the broker takes {desk.largest_event_bytes:,}"
-        )
-    if b"\\u0000" in payload:
-        raise ValueError(f"a text of {declaration.type} holds a NUL, which no database takes")
-    return Outgoing(message_id, declaration.topic, declaration.aggregate, subject, declaration.type, payload)

@@ -5,11 +5,11 @@ ClinicError
 ├── ConfigurationError     a setting is missing or wrong: raised at start
 ├── CommandError           a command was not carried out
 │   ├── Refused            a rule of the domain forbids it now           409
-│   ├── NotFound           what it names does not exist                  404
-│   ├── Invalid            well-formed, but a field is wrong             422
-│   ├── EventTooLarge      it would cause an event no broker takes       413
-│   └── Unavailable        the database is down, or too much waits       503
-├── MalformedRecord        a Kafka record that is no event of ours
+│   ├── NotFoundError           what it names does not exist                  404
+│   ├── InvalidError            well-formed, but a field is wrong             422
+│   ├── EventTooLargeError      it would cause an event no broker takes       413
+│   └── UnavailableError        the database is down, or too much waits       503
+├── MalformedRecordError        a Kafka record that is no event of ours
 └── TransientError         worth repeating: the database or Kafka was away
 """
 
@@ -21,13 +21,13 @@ __all__ = [
     "ClinicError",
     "CommandError",
     "ConfigurationError",
-    "EventTooLarge",
-    "Invalid",
-    "MalformedRecord",
-    "NotFound",
+    "EventTooLargeError",
+    "InvalidError",
+    "MalformedRecordError",
+    "NotFoundError",
     "Refused",
     "TransientError",
-    "Unavailable",
+    "UnavailableError",
     "WiringError",
 ]
 
@@ -75,14 +75,14 @@ class Refused(CommandError):
     title = "Conflict"
 
 
-class NotFound(CommandError):
+class NotFoundError(CommandError):
     """The row a command or query names does not exist."""
 
     status = 404
     title = "Not Found"
 
 
-class Invalid(CommandError):
+class InvalidError(CommandError):
     """Well-formed JSON that breaks the command's model; `errors` lists each field."""
 
     status = 422
@@ -93,25 +93,25 @@ class Invalid(CommandError):
         self.errors = errors or []
 
 
-class EventTooLarge(CommandError):
+class EventTooLargeError(CommandError):
     """An event would be larger than the broker takes; raised before anything is stored."""
 
     status = 413
     title = "Content Too Large"
 
 
-class Unavailable(CommandError):
+class UnavailableError(CommandError):
     """The database can't be reached or too many commands wait; try again after `retry_after` seconds."""
 
     status = 503
-    title = "Service Unavailable"
+    title = "Service UnavailableError"
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
 
 
-class MalformedRecord(ClinicError):
+class MalformedRecordError(ClinicError):
     """A Kafka record without the headers, key or value that an event of ours has."""
 
 

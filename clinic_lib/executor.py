@@ -1,94 +1,24 @@
-"""The batch executor: one Kafka poll, or all commands that wait, in one database transaction.
-
-Lock order everywhere: inbox and idempotency keys, sagas' keys (sorted), barrier, then tables in one fixed order
-with their rows sorted. The number of statements depends on what the handlers ask for, never on how many messages
-there are: 1 inbox and checkpoint, 2 locks, 3 parked keys, 4 barrier, 5… one a table to load and one to save,
-then barrier, and the outbox last.
-"""
+"""The batch executor: one Kafka poll, or all commands that wait, in one database transaction."""
 
 import logging
-import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from itertools import groupby
 from time import perf_counter
-from typing import Any
 
 import asyncpg
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
 
-from clinic_lib import compensation, dead_letter, idempotency, inbox, outbox, telemetry
-from clinic_lib.compensation import Barrier
-from clinic_lib.decision import Answer, Delivery, Desk, IdsExhausted, decide, done_events, values_of
-from clinic_lib.errors import CommandError, Invalid, NotFound
-from clinic_lib.handlers import Handler, Load
-from clinic_lib.idempotency import IdempotencyKey, StoredAnswer
-from clinic_lib.inbox import Position
-from clinic_lib.outbox import OutboxRow
-from clinic_lib.rows import Rows, RowTable, row_table
-from clinic_lib.storage import Database, Transaction
+from clinic_lib import telemetry
+from clinic_lib.batch import Batch, Plan
+from clinic_lib.delivery import Work
+from clinic_lib.desk import IdsExhausted
+from clinic_lib.handlers import Handler
+from clinic_lib.outbox import Outlet
+from clinic_lib.storage import Database
 
-__all__ = ["CommandDelivery", "Executor", "Outlet", "RecordDelivery", "Work"]
+__all__ = ["Executor"]
 
 log = logging.getLogger(__name__)
-
-LOCK_SPACE = 0x636C << 32
-LOCK = "select count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) as k"
-
-
-class Outlet:
-    """Where committed events go: the relay, or nowhere in a test of the executor alone."""
-
-    def take_sent(self) -> list[int]:
-        """Rows the broker has acknowledged, to be deleted in this transaction."""
-        return []
-
-    def give_back(self, sent: list[int]) -> None:
-        """The transaction that was to delete them failed."""
-
-    def known(self) -> list[int]:
-        """Rows that wait here to be sent or deleted."""
-        return []
-
-    def offer(self, rows: Sequence[OutboxRow]) -> None:
-        """Send these, in their order."""
-
-
-@dataclass(slots=True, eq=False)
-class RecordDelivery(Delivery):
-    """A message from Kafka, or a record that is none: then `failure` says why."""
-
-    position: Position | None = None
-
-
-@dataclass(slots=True, eq=False)
-class CommandDelivery(Delivery):
-    """A command. `key_field` is the id of the saga it belongs to, unless it starts one."""
-
-    key_field: str | None = None
-    idempotency: IdempotencyKey | None = None
-
-
-@dataclass(slots=True)
-class Work:
-    """What one transaction is to handle. `next_offsets` is empty for commands."""
-
-    source: str
-    deliveries: list[Any]
-    next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
-
-    def halves(self) -> "tuple[Work, Work]":
-        """Two smaller works in the same order; the first moves the offsets only as far as it goes."""
-        middle = len(self.deliveries) // 2
-        first, second = self.deliveries[:middle], self.deliveries[middle:]
-        reached = (
-            {(p.log, p.partition): p.offset + 1 for p in (d.position for d in first)}
-            if self.next_offsets
-            else {}
-        )
-        return replace(self, deliveries=first, next_offsets=reached), replace(self, deliveries=second)
 
 
 class Executor:
@@ -100,12 +30,11 @@ class Executor:
         self.service = service
         self.database = database
         self.outlet = Outlet()
-        self.largest_event_bytes = 1_000_000
-        self._order = {
-            table: place for place, table in enumerate(t for each in tables for t in each.sorted_tables)
-        }
-        self._guarded = frozenset(h.compensates.name for h in handlers if h.compensates)
-        self._ids_each = 1
+        self.plan = Plan(
+            service,
+            guarded=frozenset(h.compensates.name for h in handlers if h.compensates),
+            order={table: n for n, table in enumerate(t for each in tables for t in each.sorted_tables)},
+        )
 
     async def run(self, work: Work) -> None:
         """Handle `work` once and for all: what an SQL error spoils is found by halving and set aside.
@@ -115,7 +44,7 @@ class Executor:
         try:
             await self._transact(work)
         except IdsExhausted:
-            self._ids_each *= 2
+            self.plan.ids_each *= 2
             await self.run(work)
         except (
             asyncpg.PostgresError,
@@ -140,7 +69,7 @@ class Executor:
             delivery.answer = None
         try:
             async with self.database.transaction() as transaction:
-                batch = _Batch(self, transaction, work, sent)
+                batch = Batch(self.plan, transaction, work, self.outlet, sent)
                 rows = await batch.run()
                 telemetry.crash_point("before-commit")
         except BaseException:
@@ -152,223 +81,3 @@ class Executor:
         self.outlet.offer(rows)
         telemetry.executor_batch_records.labels(self.service, work.source).observe(len(work.deliveries))
         telemetry.executor_batch_seconds.labels(self.service, work.source).observe(perf_counter() - started)
-
-    def in_order(self, rows: Iterable[type]) -> list[RowTable]:
-        """Tables in the one order in which they are locked and written: referenced ones first."""
-        return sorted({row_table(row) for row in rows}, key=lambda table: self._order[table.table])
-
-
-class _Batch:
-    """One transaction's work, step by step."""
-
-    def __init__(self, executor: Executor, transaction: Transaction, work: Work, sent: list[int]) -> None:
-        self.executor = executor
-        self.transaction = transaction
-        self.work = work
-        self.sent = sent
-        self.followers: list[tuple[CommandDelivery, CommandDelivery]] = []
-        self.claimed: list[CommandDelivery] = []
-        self.barrier_steps: set[str] = set()
-        self.deleted_sent = False
-
-    async def run(self) -> list[OutboxRow]:
-        deliveries = await self._arrive()
-        await self._find_keys(deliveries)
-        deliveries = [each for each in deliveries if each.answer is None]
-        if not deliveries:
-            return await self._finish(None)
-        ids = await self._draw_ids(deliveries)
-        keys = sorted({each.key for each in deliveries if each.key})
-        if keys:
-            await self.transaction.fetch(LOCK, sorted(_lock_number(key) for key in keys))
-        desk = Desk(
-            source=self.executor.service,
-            now=datetime.now(UTC),
-            rows=Rows(),
-            barrier=await self._load_barrier(deliveries, keys),
-            parked=await dead_letter.parked(self.transaction, keys) if self.work.next_offsets else set(),
-            guarded=self.executor._guarded,
-            largest_event_bytes=self.executor.largest_event_bytes,
-            transaction=self.transaction,
-            load=self._load_more,
-        )
-        for row, numbers in ids.items():
-            desk.draw(row, numbers)
-        for _, segment in groupby(deliveries, key=lambda each: id(each) if each.uses_transaction else 0):
-            await self._decide(list(segment), desk)
-        return await self._finish(desk)
-
-    async def _arrive(self) -> list[Any]:
-        """What is new: by the inbox for records, by the idempotency key for commands."""
-        if not self.work.next_offsets:
-            return await self._claim(self.work.deliveries)
-        arrived = [(each.envelope.message_id, each.position) for each in self.work.deliveries]
-        fresh = await inbox.receive(self.transaction, self.work.next_offsets, arrived)
-        deliveries = []
-        for each in self.work.deliveries:
-            if each.envelope.message_id in fresh:
-                fresh.remove(each.envelope.message_id)
-                deliveries.append(each)
-        return deliveries
-
-    async def _claim(self, commands: list[CommandDelivery]) -> list[CommandDelivery]:
-        first: dict[tuple[str, str], CommandDelivery] = {}
-        for each in commands:
-            if each.idempotency:
-                leader = first.setdefault((each.idempotency.key, each.idempotency.path), each)
-                if leader is not each:
-                    self.followers.append((each, leader))
-        if not first:
-            return list(commands)
-        keys = [each.idempotency for each in first.values() if each.idempotency]
-        stored = await idempotency.claim(self.transaction, keys)
-        for name, each in first.items():
-            each.answer = _stored_answer(each, stored[name])
-            if each.answer is None:
-                self.claimed.append(each)
-        behind = {id(each) for each, _ in self.followers}
-        return [each for each in commands if each.answer is None and id(each) not in behind]
-
-    async def _find_keys(self, deliveries: list[Any]) -> None:
-        """A command may name a row without naming its saga: the row knows. Its key never changes."""
-        waiting: list[tuple[CommandDelivery, Any]] = []
-        for each in deliveries:
-            if isinstance(each, CommandDelivery) and each.key is None and each.key_field:
-                load = next(
-                    load for load in each.handlers[0].loads if each.key_field in row_table(load.row).names
-                )
-                waiting.append((each, load))
-        for load in {load for _, load in waiting}:
-            table = row_table(load.row)
-            mine = [each for each, own in waiting if own == load]
-            wanted = {load.columns: {tuple(values_of(load.columns, each.message)) for each in mine}}
-            found = {
-                table.key_of(row.__dict__): row
-                for row in await table.load(self.transaction, wanted, lock=False)
-            }
-            for each in mine:
-                values = tuple(values_of(load.columns, each.message))
-                row = found.get(values)
-                if row is None:
-                    each.answer = NotFound(f"there is no {table.table.name} {values[0]}")
-                else:
-                    each.key = f"{each.key_field}:{getattr(row, each.key_field or '')}"
-
-    async def _draw_ids(self, deliveries: list[Any]) -> dict[type, list[int]]:
-        counts: dict[type, int] = {}
-        for each in deliveries:
-            for handler in each.handlers:
-                for row in handler.new_ids:
-                    counts[row] = counts.get(row, 0) + self.executor._ids_each
-        drawn = {}
-        for table in self.executor.in_order(counts):
-            sequence = "select nextval(pg_get_serial_sequence($1, $2)) from generate_series(1, $3)"
-            rows = await self.transaction.fetch(sequence, table.sql_name, table.key[0], counts[table.row])
-            drawn[table.row] = [row[0] for row in rows]
-        return drawn
-
-    async def _load_barrier(self, deliveries: list[Any], keys: list[str]) -> Barrier:
-        for each in deliveries:
-            for handler in each.handlers:
-                if handler.compensates:
-                    self.barrier_steps.add(handler.compensates.name)
-                elif handler.name in self.executor._guarded:
-                    self.barrier_steps.add(handler.name)
-        if not self.barrier_steps or not keys:
-            return Barrier()
-        return await compensation.load(self.transaction, keys, self.barrier_steps)
-
-    async def _decide(self, deliveries: list[Any], desk: Desk) -> None:
-        """Load what these messages need, let their functions decide, write what changed."""
-        desk.rows = Rows()
-        wanted = _wanted(deliveries, desk)
-        for table in self.executor.in_order(wanted):
-            groups = {columns: values for columns, values in wanted[table.row].items() if values}
-            if groups:
-                desk.rows.add_loaded(table, await table.load(self.transaction, groups), groups)
-        await decide(deliveries, desk)
-        tables = self.executor.in_order(desk.rows.classes())
-        for table, changed, new in desk.rows.changes(tables):
-            await table.save(self.transaction, changed, new)
-
-    async def _load_more(self, rows: Rows, load: Load, values: tuple[Any, ...]) -> None:
-        """A row that only the answer of a step in this same batch names."""
-        table, wanted = row_table(load.row), {load.columns: {values}}
-        rows.add_loaded(table, await table.load(self.transaction, wanted), wanted)
-
-    async def _finish(self, desk: Desk | None) -> list[OutboxRow]:
-        if desk is not None:
-            if desk.barrier.changed:
-                await compensation.save(self.transaction, list(desk.barrier.changed.values()))
-            if desk.letters:
-                await dead_letter.store(self.transaction, desk.letters)
-                for letter in desk.letters:
-                    telemetry.dead_letters.labels(self.executor.service, letter.state).inc()
-        await self._keep_answers()
-        if desk is None or not desk.events:
-            return []
-        self.deleted_sent = True
-        return await outbox.insert(self.transaction, desk.events, self.sent, self.executor.outlet.known())
-
-    async def _keep_answers(self) -> None:
-        kept, failed = [], []
-        for each in self.claimed:
-            assert each.idempotency is not None
-            match each.answer:
-                case Answer(status, body, location):
-                    kept.append((each.idempotency, status, body, location))
-                case CommandError() as error if error.status < 500:
-                    kept.append((each.idempotency, error.status, error.detail.encode(), None))
-                case _:
-                    failed.append(each.idempotency)
-        if self.claimed:
-            await idempotency.keep(self.transaction, kept, failed)
-        for follower, leader in self.followers:
-            assert follower.idempotency and leader.idempotency
-            same = follower.idempotency.fingerprint == leader.idempotency.fingerprint
-            follower.answer = leader.answer if same else _other_body()
-
-
-def _wanted(
-    deliveries: Iterable[Delivery], desk: Desk
-) -> dict[type, dict[tuple[str, ...], set[tuple[Any, ...]]]]:
-    """Which rows the functions of these messages ask for; a compensation may need what its step did."""
-    wanted: dict[type, dict[tuple[str, ...], set[tuple[Any, ...]]]] = {}
-    for each in deliveries:
-        if each.key in desk.parked or each.failure is not None:
-            continue
-        for handler in each.handlers:
-            sources: Sequence[Any] = (None,)
-            if handler.compensates is not None and handler.done:
-                sources = done_events(desk.barrier, each.key or "", handler.compensates)
-            for load in handler.loads:
-                values = wanted.setdefault(load.row, {}).setdefault(load.columns, set())
-                for done in sources:
-                    values.add(tuple(values_of(load.columns, each.message, done)))
-    return wanted
-
-
-def _stored_answer(command: CommandDelivery, stored: StoredAnswer) -> Answer | CommandError | None:
-    assert command.idempotency is not None
-    if stored.fingerprint != command.idempotency.fingerprint:
-        return _other_body()
-    if stored.status is None:
-        return None
-    body = stored.body or b""
-    if stored.status < 400:
-        return Answer(stored.status, body, stored.location)
-    error = next(each for each in _command_errors() if each.status == stored.status)
-    return error(body.decode())
-
-
-def _command_errors() -> list[type[CommandError]]:
-    return CommandError.__subclasses__()
-
-
-def _other_body() -> Invalid:
-    return Invalid("this Idempotency-Key was used with another body within the last 24 hours")
-
-
-def _lock_number(key: str) -> int:
-    """Two keys with one number only wait for each other."""
-    return LOCK_SPACE | zlib.crc32(key.encode())

@@ -8,7 +8,7 @@ The columns are those of Debezium's outbox event router, so it can take the rela
 Source: https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinar
 
 from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
 
-__all__ = ["OutboxRow", "Outgoing", "delete", "insert", "overdue"]
+__all__ = ["Outlet", "OutboxRow", "Outgoing", "delete", "insert", "overdue"]
 
 SWEEP_ROWS = 5_000
 
@@ -88,6 +88,24 @@ class OutboxRow:
     aggregateid: str
     type: str
     payload: bytes
+
+
+class Outlet:
+    """Where committed events go: the relay, or nowhere in a test of the executor alone."""
+
+    def take_sent(self) -> list[int]:
+        """Rows the broker has acknowledged, to be deleted in this transaction."""
+        return []
+
+    def give_back(self, sent: list[int]) -> None:
+        """The transaction that was to delete them failed."""
+
+    def known(self) -> list[int]:
+        """Rows that wait here to be sent or deleted."""
+        return []
+
+    def offer(self, rows: Sequence[OutboxRow]) -> None:
+        """Send these, in their order."""
 
 
 async def insert(

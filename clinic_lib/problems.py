@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from clinic_lib.errors import CommandError, Invalid, Unavailable
+from clinic_lib.errors import CommandError, InvalidError, UnavailableError
 
 __all__ = ["PROBLEM_SCHEMA", "http_exception", "problem", "problem_of", "server_error"]
 
@@ -55,9 +55,9 @@ def problem(
 def problem_of(error: Exception) -> Response:
     """The answer to an error of a command; what is not ours is a 500 that gives nothing away."""
     match error:
-        case Unavailable():
+        case UnavailableError():
             return problem(error.status, error.detail, headers={"Retry-After": str(error.retry_after)})
-        case Invalid():
+        case InvalidError():
             return problem(error.status, error.detail, errors=error.errors)
         case CommandError():
             return problem(error.status, error.detail)

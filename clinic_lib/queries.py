@@ -15,8 +15,8 @@ from sqlalchemy.orm import DeclarativeBase
 from starlette.requests import Request
 from starlette.responses import Response
 
-from clinic_lib.decision import Answer
-from clinic_lib.errors import Invalid, NotFound, TransientError, Unavailable, WiringError
+from clinic_lib.delivery import Answer
+from clinic_lib.errors import InvalidError, NotFoundError, TransientError, UnavailableError, WiringError
 from clinic_lib.handlers import Load, row_parameter
 from clinic_lib.problems import problem, problem_of
 from clinic_lib.rows import Rows, RowTable, row_table
@@ -96,7 +96,7 @@ class Query:
             return Answer(201, self.render(new, rows), f"{self.path}/{getattr(new, self.key)}")
         resource = rows.find(self.table.row, (getattr(command, self.key),))
         if resource is None:
-            raise NotFound(f"there is no {self.table.table.name} {getattr(command, self.key)}")
+            raise NotFoundError(f"there is no {self.table.table.name} {getattr(command, self.key)}")
         return Answer(200, self.render(resource, rows))
 
     async def one(self, request: Request, database: Database) -> Response:
@@ -110,7 +110,7 @@ class Query:
                     return problem(404, f"there is no {self.table.table.name} {value}")
                 rows = await self._load_related(session, found)
         except TransientError:
-            return problem_of(Unavailable("the database can't be reached"))
+            return problem_of(UnavailableError("the database can't be reached"))
         return Response(self.render(found[0], rows), media_type="application/json")
 
     async def many(self, request: Request, database: Database) -> Response:
@@ -121,8 +121,8 @@ class Query:
                 page = found[:limit]
                 rows = await self._load_related(session, page)
         except TransientError:
-            return problem_of(Unavailable("the database can't be reached"))
-        except Invalid as exc:
+            return problem_of(UnavailableError("the database can't be reached"))
+        except InvalidError as exc:
             return problem_of(exc)
         following = None
         if len(found) > limit:
@@ -204,14 +204,16 @@ def _number(request: Request, name: str, default: int, largest: int) -> int:
     value = ResourceId.parse(text)
     if value is None or value > largest:
         detail = f"a whole number from 1 to {largest}"
-        raise Invalid(f"{name}: {detail}", [{"field": name, "detail": detail}])
+        raise InvalidError(f"{name}: {detail}", [{"field": name, "detail": detail}])
     return value
 
 
 def _text(request: Request, name: str) -> str:
     text = request.query_params[name]
     if "\0" in text or not text.isprintable():
-        raise Invalid(f"{name}: no control characters", [{"field": name, "detail": "no control characters"}])
+        raise InvalidError(
+            f"{name}: no control characters", [{"field": name, "detail": "no control characters"}]
+        )
     return text
 
 

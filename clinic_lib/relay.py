@@ -20,8 +20,7 @@ from aiokafka.partitioner import murmur2
 
 from clinic_lib import outbox, telemetry
 from clinic_lib.errors import TransientError
-from clinic_lib.executor import Outlet
-from clinic_lib.outbox import OutboxRow
+from clinic_lib.outbox import OutboxRow, Outlet
 from clinic_lib.storage import Database
 
 __all__ = ["Relay", "partition_of"]

@@ -53,7 +53,7 @@ class Runtime:
         self.settings = settings
         self.database = Database(settings.database_address(), connections=settings.database_connections)
         self.executor = Executor(service, self.database, tables, handlers)
-        self.executor.largest_event_bytes = settings.largest_event_bytes
+        self.executor.plan.largest_event_bytes = settings.largest_event_bytes
         self.relay = Relay(service, self.database, self._make_producer)
         self.executor.outlet = self.relay
         self.commands = CommandQueue(self.executor, settings.waiting_commands)

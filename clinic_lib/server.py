@@ -1,6 +1,6 @@
 """Runs one process of a service: `python -m clinic_lib.server package.module:app`.
 
-HOST and PORT (127.0.0.1, 8080) say where. Processes share a port by SO_REUSEPORT; one that dies frees its part.
+HOST and PORT (127.0.0.1, 8080) say where. Processes share a port by SO_REUSEPORT.
 """
 
 import os
@@ -19,7 +19,10 @@ BACKLOG = 2048
 
 
 def main() -> None:
-    """Serves until SIGTERM or SIGINT. Exits with 1 and a sentence when the application is wrong, 3 when it can't start."""
+    """Serves until SIGTERM or SIGINT.
+
+    Exits with 1 and a sentence when the application's wiring is wrong, with 3 when it does not start.
+    """
     config = uvicorn.Config(
         sys.argv[1],
         log_config=None,

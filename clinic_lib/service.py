@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute, Route
 from clinic_lib import documents
 from clinic_lib.admin import admin_server
 from clinic_lib.commands import CommandEndpoint
-from clinic_lib.errors import Unavailable, WiringError
+from clinic_lib.errors import UnavailableError, WiringError
 from clinic_lib.handlers import Function, Handler, Kind, Load, inspect_handler
 from clinic_lib.problems import http_exception, problem_of, server_error
 from clinic_lib.queries import Query, resource_row
@@ -239,7 +239,7 @@ class Service:
         async def command(request: Request) -> Response:
             runtime = self._running()
             if reason := runtime.refuses():
-                return problem_of(Unavailable(reason))
+                return problem_of(UnavailableError(reason))
             return await endpoint.handle(request, runtime.commands)
 
         return command

@@ -64,9 +64,7 @@ class Child:
     @property
     def detail(self) -> str:
         """How a dead one ended, otherwise nothing."""
-        if self.state is not State.DEAD or not self._process or (code := self._process.returncode) is None:
-            return ""
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return self._end() if self.state is State.DEAD else ""
 
     def require_ports(self) -> None:
         """Raises `StackError` when a port that it needs is in use."""
@@ -138,7 +136,7 @@ class Child:
         while reason := await self.program.why_not_serving():
             if self._ended.done():
                 raise StackError(
-                    f"{self.program.name} ended before it served ({self.detail}):\n{self.tail()}"
+                    f"{self.program.name} ended before it served ({self._end()}):\n{self.tail()}"
                 )
             if asyncio.get_running_loop().time() > deadline:
                 raise StackError(
@@ -147,6 +145,12 @@ class Child:
             await asyncio.wait({self._ended}, timeout=ASKED_EVERY_S)
         if self.state is State.STARTING:
             self.state = State.RUNNING
+
+    def _end(self) -> str:
+        code = self._process.returncode if self._process else None
+        if code is None:
+            return ""
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     def tail(self) -> str:
         """The last lines it logged since its start."""

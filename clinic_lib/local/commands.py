@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -54,7 +55,8 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] 
     """Show what runs."""
     now = control.status(_folder())
     if as_json:
-        print(json.dumps({kind: [_public(entry) for entry in entries] for kind, entries in now.items()}))
+        services, servers = map(_public, now["services"]), map(_public, now["infrastructure"])
+        print(json.dumps({"services": list(services), "infrastructure": list(servers)}))
     else:
         Console().print(_table(now))
 
@@ -118,7 +120,7 @@ def _folder() -> ClinicFolder:
     return ClinicFolder(find_project().folder)
 
 
-def _public(entry: dict[str, object]) -> dict[str, object]:
+def _public(entry: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in entry.items() if name != "detail"}
 
 

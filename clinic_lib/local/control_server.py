@@ -5,7 +5,6 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
@@ -42,13 +41,11 @@ async def control_server(folder: ClinicFolder, stack: Stack) -> AsyncIterator[No
             await writer.drain()
             writer.close()
 
-    Path(folder.socket).unlink(missing_ok=True)  # of a stack that was killed
     server = await asyncio.start_unix_server(answer, folder.socket)
     try:
         yield
     finally:
         server.close()
-        Path(folder.socket).unlink()
 
 
 def problems(group: BaseExceptionGroup[StackError]) -> list[str]:

@@ -138,7 +138,8 @@ class Kafka:
             stderr=PIPE,
             preexec_fn=die_with_parent,
         )
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         try:
             async for line in process.stdout:
                 say(line.decode().strip())

@@ -69,8 +69,8 @@ def _resolve(work: Path) -> list[Path]:
         return list(builder.from_endpoint(COORDINATES).all_jars)
     except (requests.RequestException, RuntimeError) as exc:
         raise StackError(
-            f"Kafka's jars can't be fetched from {MAVEN_CENTRAL_URL} ({_first_line(exc)}): connect this machine to it, "
-            "or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to use servers that run already."
+            f"Kafka's jars can't be fetched from {MAVEN_CENTRAL_URL} ({_first_line(exc)}): connect this "
+            "machine to it, or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to use servers that run already."
         ) from exc
 
 
@@ -82,7 +82,7 @@ def _progress() -> Callable[[str, int], AbstractContextManager[Callable[[int], N
     fetched = 0
 
     @contextmanager
-    def report(filename: str, size: int) -> Iterator[Callable[[int], None]]:
+    def report(_filename: str, size: int) -> Iterator[Callable[[int], None]]:
         nonlocal fetched
         yield lambda _: None
         before, fetched = fetched, fetched + size

@@ -135,7 +135,7 @@ def _binaries_of_wheel() -> Path:
     spec = find_spec(WHEEL)
     if spec is None or spec.origin is None:
         raise StackError(
-            "PostgreSQL is not installed: run scripts/install, or set DATABASE_URL to use a server that runs already."
+            "PostgreSQL is not installed: run scripts/install, or set DATABASE_URL to use a server that runs."
         )
     return Path(spec.origin).resolve().parent / f"pginstall{VERSION}" / "bin"
 
@@ -149,7 +149,7 @@ def _user_instead_of_root() -> str:
 
 
 def _end_orphans(data: Path) -> None:
-    """A killed server's sessions may outlive it for a moment, and the next one refuses to start beside them."""
+    """Ends a killed server's sessions: they may outlive it, and the next one refuses to start beside them."""
     orphans = [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(data)]
     for process in orphans:
         process.kill()

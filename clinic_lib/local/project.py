@@ -104,7 +104,7 @@ def find_project() -> Project:
         if (folder / "pyproject.toml").exists() and (project := read_project(folder)):
             return project
     raise StackError(
-        f"There is no pyproject.toml with a [tool.clinic] table in {here} or above: go to the project's folder."
+        f"There is no pyproject.toml with a [tool.clinic] table in {here} or above: go to the project."
     )
 
 

@@ -19,7 +19,7 @@ ENDS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which systems to run, by name; none means Kafka and PostgreSQL alone. `fresh` erases their data before."""
+    """Which systems to run, none for Kafka and PostgreSQL alone; `fresh` erases their data before."""
 
     systems: Sequence[str]
     fresh: bool = False

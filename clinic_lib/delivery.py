@@ -1,0 +1,90 @@
+"""Deliveries: what an executor is given to handle, from Kafka or over HTTP."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from clinic_lib.dead_letter import Record
+from clinic_lib.errors import CommandError
+from clinic_lib.handlers import Handler
+from clinic_lib.idempotency import IdempotencyKey
+from clinic_lib.inbox import Position
+from clinic_lib.messages import Envelope, Event
+from clinic_lib.rows import Rows
+
+__all__ = ["Answer", "CommandDelivery", "Delivery", "RecordDelivery", "Work", "lock_key", "values_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an HTTP command is answered: a status, a JSON body and the new resource's address."""
+
+    status: int
+    body: bytes
+    location: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """A message to be handled. `key` is what is locked and parked: `reception_id:17`; a command that makes a
+    new saga has none yet. Exactly one of `record` (from Kafka) and `respond` (of a command) is set.
+    """
+
+    message: Any
+    envelope: Envelope
+    handlers: tuple[Handler, ...]
+    key: str | None
+    record: Record | None = None
+    respond: Callable[[tuple[Any, ...], Rows], Answer] | None = None
+    answer: Answer | CommandError | Exception | None = None
+    failure: Exception | None = None
+
+    @property
+    def uses_transaction(self) -> bool:
+        return any(handler.uses_transaction for handler in self.handlers)
+
+
+@dataclass(slots=True, eq=False)
+class RecordDelivery(Delivery):
+    """A message from Kafka, or a record that is none: then `failure` says why."""
+
+    position: Position | None = None
+
+
+@dataclass(slots=True, eq=False)
+class CommandDelivery(Delivery):
+    """A command. `key_field` is the id of the saga it belongs to, unless it starts one."""
+
+    key_field: str | None = None
+    idempotency: IdempotencyKey | None = None
+
+
+@dataclass(slots=True)
+class Work:
+    """What one transaction is to handle. `next_offsets` is empty for commands."""
+
+    source: str
+    deliveries: list[Any]
+    next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def halves(self) -> "tuple[Work, Work]":
+        """Two smaller works in the same order; the first moves the offsets only as far as it goes."""
+        middle = len(self.deliveries) // 2
+        first, second = self.deliveries[:middle], self.deliveries[middle:]
+        reached = (
+            {(p.log, p.partition): p.offset + 1 for p in (d.position for d in first)}
+            if self.next_offsets
+            else {}
+        )
+        return replace(self, deliveries=first, next_offsets=reached), replace(self, deliveries=second)
+
+
+def lock_key(event: Event) -> str:
+    """The saga's name among all keys of a service: `reception_id:17`."""
+    return f"{event.declaration.key}:{event.subject}"
+
+
+def values_of(columns: Sequence[str], message: Any, done: Event | None = None) -> Iterator[Any]:
+    """The values a row is looked up by: the message's, or what the undone step answered."""
+    for column in columns:
+        yield getattr(message if column in type(message).model_fields else done, column)
