@@ -79,7 +79,7 @@ class Batch:
             await self.transaction.fetch(LOCK, sorted(_lock_number(key) for key in keys))
         desk = Desk(
             source=self.plan.service,
-            now=datetime.now(UTC),
+            now_text=datetime.now(UTC).isoformat(),
             rows=Rows(),
             barrier=await self._load_barrier(deliveries, keys),
             parked=await dead_letter.parked(self.transaction, keys) if self.work.next_offsets else set(),
@@ -137,13 +137,13 @@ class Batch:
         for load in {load for _, load in waiting}:
             table = row_table(load.row)
             mine = [each for each, own in waiting if own == load]
-            wanted = {load.columns: {tuple(values_of(load.columns, each.message)) for each in mine}}
+            wanted = {load.columns: {values_of(load.columns, each.message) for each in mine}}
             found = {
                 table.key_of(row.__dict__): row
                 for row in await table.load(self.transaction, wanted, lock=False)
             }
             for each in mine:
-                values = tuple(values_of(load.columns, each.message))
+                values = values_of(load.columns, each.message)
                 row = found.get(values)
                 if row is None:
                     each.answer = NotFoundError(f"there is no {table.table.name} {values[0]}")
@@ -240,7 +240,7 @@ def _wanted(
             for load in handler.loads:
                 values = wanted.setdefault(load.row, {}).setdefault(load.columns, set())
                 for done in sources:
-                    values.add(tuple(values_of(load.columns, each.message, done)))
+                    values.add(values_of(load.columns, each.message, done))
     return wanted
 
 

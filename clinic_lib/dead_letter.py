@@ -8,7 +8,7 @@ import base64
 import traceback
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 import orjson
@@ -71,16 +71,21 @@ order by place
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A Kafka record as it came."""
+class Record(Protocol):
+    """A Kafka record as it came: aiokafka's `ConsumerRecord`."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-    value: bytes | None
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+    @property
+    def value(self) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,7 @@ def _rows(parameter: Parameter, message: Any, done: Event | None, desk: Desk, jo
     load = parameter.load
     assert load is not None
     table = row_table(load.row)
-    values = tuple(values_of(load.columns, message, done))
+    values = values_of(load.columns, message, done)
     if load.many:
         found = desk.rows.find_all(load.row, load.columns[0], values[0])
         journal.images += [(table, each, table.image(each)) for each in found]

@@ -1,6 +1,6 @@
 """Deliveries: what an executor is given to handle, from Kafka or over HTTP."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,7 +84,10 @@ def lock_key(event: Event) -> str:
     return f"{event.declaration.key}:{event.subject}"
 
 
-def values_of(columns: Sequence[str], message: Any, done: Event | None = None) -> Iterator[Any]:
+def values_of(columns: tuple[str, ...], message: Any, done: Event | None = None) -> tuple[Any, ...]:
     """The values a row is looked up by: the message's, or what the undone step answered."""
-    for column in columns:
-        yield getattr(message if column in type(message).model_fields else done, column)
+    values = message.__dict__
+    if len(columns) == 1:
+        name = columns[0]
+        return (values[name] if name in values else getattr(done, name),)
+    return tuple(values[name] if name in values else getattr(done, name) for name in columns)

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +44,7 @@ class Desk:
     """All that one batch is decided on, and what came of it."""
 
     source: str
-    now: datetime
+    now_text: str
     rows: Rows
     barrier: Barrier
     parked: set[str]
@@ -87,7 +86,7 @@ def encode(event: Event, cause: Envelope, desk: Desk) -> Outgoing:
     payload = (
         (
             f'{{"specversion":"1.0","id":"{message_id}","type":"{declaration.type}","source":"{desk.source}",'
-            f'"time":"{desk.now.isoformat()}","subject":{orjson.dumps(subject).decode()},'
+            f'"time":"{desk.now_text}","subject":{orjson.dumps(subject).decode()},'
             f'"correlationid":"{cause.correlation_id}","causationid":"{cause.message_id}",{trace}'
             f'"dataversion":{declaration.version},"datacontenttype":"application/json","data":'
         ).encode()

@@ -7,6 +7,7 @@ from time import perf_counter
 import asyncpg
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import configure_mappers
 
 from clinic_lib import telemetry
 from clinic_lib.batch import Batch, Plan
@@ -27,6 +28,7 @@ class Executor:
     def __init__(
         self, service: str, database: Database, tables: Sequence[MetaData], handlers: Iterable[Handler]
     ) -> None:
+        configure_mappers()  # rows are filled without `__init__`, which would have done it
         self.service = service
         self.database = database
         self.outlet = Outlet()

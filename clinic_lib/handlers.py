@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -64,19 +65,19 @@ class Handler:
     compensates: "Handler | None" = None
     extra_loads: tuple[Load, ...] = field(default=())
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.function.__name__
 
-    @property
+    @cached_property
     def uses_transaction(self) -> bool:
         return any(parameter.role == "tx" for parameter in self.parameters)
 
-    @property
+    @cached_property
     def loads(self) -> tuple[Load, ...]:
         return (*(p.load for p in self.parameters if p.load), *self.extra_loads)
 
-    @property
+    @cached_property
     def new_ids(self) -> tuple[type, ...]:
         return tuple(p.row for p in self.parameters if p.role == "ids" and p.row)
 

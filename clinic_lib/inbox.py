@@ -8,8 +8,8 @@ Message ids are UUIDv7 and the table is partitioned by the id itself: by day of 
 midnight would pass as new.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Integer, Table, Text, Uuid
@@ -56,8 +56,7 @@ returning message_id
 POSITIONS = f"select log, partition, next_offset from {SCHEMA}.checkpoint where log = any($1::text[])"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """Where a record stands: `log` is the cluster's id and the topic, so another cluster starts anew."""
 
     log: str

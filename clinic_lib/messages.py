@@ -8,11 +8,12 @@ Source: https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-f
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from clinic_lib.errors import WiringError
 
@@ -26,6 +27,7 @@ __all__ = [
     "Message",
     "PastDate",
     "Text",
+    "fast_uuid",
     "new_message_id",
 ]
 
@@ -132,8 +134,7 @@ class Event(Message):
         return str(getattr(self, self.declaration.key))
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The metadata of a message: where it came from, when, and what caused it.
 
     `correlation_id` is the id of the message that began the whole visit or order; `causation_id` that of the
@@ -150,4 +151,12 @@ class Envelope:
 
 def new_message_id() -> UUID:
     """A UUIDv7: it sorts by time, so the inbox can be partitioned by it."""
-    return uuid7()
+    return fast_uuid(uuid7().bytes)
+
+
+def fast_uuid(value: bytes | str) -> UUID:
+    """A UUID from its 16 bytes or its text. The database driver's class is made ten times as fast as Python's,
+    and is one of those. Raises `ValueError` for anything else.
+    """
+    made: UUID = pgproto.UUID(value)
+    return made

@@ -9,7 +9,7 @@ Source: https://debezium.io/documentation/reference/stable/transformations/outbo
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, Uuid, func
@@ -66,8 +66,7 @@ order by id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """An event on its way into the outbox; `payload` is the record's value."""
 
     message_id: UUID
@@ -78,8 +77,7 @@ class Outgoing:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """A stored event; `id` is its place in the order of its key."""
 
     id: int

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -79,9 +80,10 @@ class Relay(Outlet):
         """
         if len(self._queue) > QUEUE_ROWS:
             return
+        known = {*self._flight, *self._sent, *self._deleting}
         for row in rows:
-            if not any(row.id in ids for ids in (self._queue, self._flight, self._sent, self._deleting)):
-                self._queue[row.id] = row
+            if row.id not in known:
+                self._queue.setdefault(row.id, row)
         if self._queue:
             self._offered.set()
 
@@ -121,12 +123,18 @@ class Relay(Outlet):
         """One flight: as much of the queue as fits one batch a partition, acknowledged by the broker."""
         batches: dict[tuple[str, int], Any] = {}
         full: set[tuple[str, int]] = set()
-        for row in list(self._queue.values())[:FLIGHT_ROWS]:
+        rows = list(islice(self._queue.values(), FLIGHT_ROWS))
+        partitions = {
+            topic: len(await producer.partitions_for(topic)) for topic in {row.topic for row in rows}
+        }
+        for row in rows:
             key = row.aggregateid.encode()
-            place = (row.topic, partition_of(key, len(await producer.partitions_for(row.topic))))
+            place = (row.topic, partition_of(key, partitions[row.topic]))
             if place in full:
                 continue
-            batch = batches.get(place) or batches.setdefault(place, producer.create_batch())
+            batch = batches.get(place)
+            if batch is None:
+                batch = batches[place] = producer.create_batch()
             headers = [("type", row.type.encode()), ("id", row.message_id.bytes)]
             if batch.append(timestamp=None, key=key, value=row.payload, headers=headers) is None:
                 full.add(place)

@@ -50,6 +50,7 @@ class RowTable:
         self.columns = {name: QUOTE(column.name) for name, column in zip(self.names, columns, strict=True)}
         self.is_json = tuple(isinstance(column.type, JSON | JSONB) for column in columns)
         self.sql_name = DIALECT.identifier_preparer.format_table(table)
+        self.has_json = any(self.is_json)
         self.statements: dict[object, str] = {}
         self._new_instance = mapper.class_manager.new_instance
         self._values = _getter(self.names)
@@ -64,12 +65,12 @@ class RowTable:
     def restore(self, instance: Any, image: Image) -> None:
         """Set a row back to an image."""
         values: Iterable[Any] = image
-        if any(self.is_json):
+        if self.has_json:
             values = (
                 orjson.loads(value) if json and value is not None else value
                 for value, json in zip(image, self.is_json, strict=True)
             )
-        instance.__dict__.update(zip(self.names, values, strict=True))
+        instance.__dict__.update(zip(self.names, values, strict=False))
 
     def image(self, instance: Any) -> Image:
         """A row's columns as the statements take them: JSON as text, with its keys in order."""
@@ -78,7 +79,7 @@ class RowTable:
         except KeyError:  # SQLAlchemy leaves a dataclass default out of a new instance's dictionary
             instance.__dict__.update({name: getattr(instance, name) for name in self.names})
             values = self._values(instance.__dict__)
-        if not any(self.is_json):
+        if not self.has_json:
             return values
         return tuple(
             orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if json and value is not None else value

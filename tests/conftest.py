@@ -5,6 +5,7 @@ KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL, when set, name servers to use instead 
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +40,7 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     postgresql = Postgresql(folder / "postgresql", free_port())
     with running(postgresql, folder):
         yield postgresql.url
-    postgresql.erase()
+    shutil.rmtree(postgresql.folder.resolve())
 
 
 @contextmanager

@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
-import sys
+import time
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from enum import StrEnum
 from pathlib import Path
@@ -15,22 +14,14 @@ import psutil
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.ports import require_free
 from clinic_lib.local.program import Launch, Program, Say
+from clinic_lib.local.spawn import die_with_parent
 
-__all__ = ["Child", "State", "die_with_parent"]
+__all__ = ["Child", "State"]
 
 SERVES_WITHIN_S = 60
 STOPS_WITHIN_S = 5.0
 ASKED_EVERY_S = 0.1
 TAIL_LINES = 15
-
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def die_with_parent() -> None:
-    """Runs in the child before its program: the kernel kills it when its parent ends, however that ends."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class State(StrEnum):
@@ -80,9 +71,11 @@ class Child:
         async with self._starting:
             if self.state is State.RUNNING:
                 return
+            began = time.monotonic()
             if self.pid is None:
                 await self._launch()
             await self._serve()
+            self._say(f"serves after {time.monotonic() - began:.1f} s")
 
     async def stop(self, within_s: float = STOPS_WITHIN_S) -> None:
         """Asks it to end and, when it does not within `within_s` seconds, kills it."""
@@ -128,17 +121,22 @@ class Child:
         await process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # what it started and left behind
-        self.state = State.STOPPED if self.state is State.DRAINING else State.DEAD
+        if self.state is State.DRAINING:
+            self.state = State.STOPPED
+            return
+        if self.state is State.RUNNING:
+            self._say(f"died ({self._end()}): `clinic start {self.program.name}` starts it again")
+        self.state = State.DEAD
 
     async def _serve(self) -> None:
         assert self._ended
-        deadline = asyncio.get_running_loop().time() + SERVES_WITHIN_S
+        deadline = time.monotonic() + SERVES_WITHIN_S
         while reason := await self.program.why_not_serving():
             if self._ended.done():
                 raise StackError(
                     f"{self.program.name} ended before it served ({self._end()}):\n{self.tail()}"
                 )
-            if asyncio.get_running_loop().time() > deadline:
+            if time.monotonic() > deadline:
                 raise StackError(
                     f"{self.program.name} does not serve after {SERVES_WITHIN_S} s: {reason}\n{self.tail()}"
                 )

@@ -42,12 +42,12 @@ def up(
 
     project = find_project()
     if infrastructure:
-        systems = []
+        names = []
     elif all_systems:
-        systems = list(project.systems)
+        names = list(project.systems)
     else:
-        systems = [system or next(iter(project.systems))]
-    up(project, Wanted(systems, fresh))
+        names = [system or next(iter(project.systems))]
+    up(project, Wanted({name: project.system(name) for name in names}, fresh))
 
 
 @commands.command()

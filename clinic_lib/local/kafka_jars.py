@@ -6,6 +6,7 @@ Run as a module (`python -m clinic_lib.local.kafka_jars`) it fetches and prints 
 """
 
 import shutil
+import signal
 import sys
 import tempfile
 import zipfile
@@ -103,6 +104,7 @@ def _require_whole(jar: Path) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end in the middle removes what was fetched
     try:
         fetch()
     except StackError as exc:

@@ -10,17 +10,16 @@ import pwd
 import shutil
 import signal
 import tempfile
-from asyncio.subprocess import PIPE, STDOUT
 from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
 import psutil
 
-from clinic_lib.local.child import die_with_parent
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.ports import LOOPBACK
 from clinic_lib.local.program import Launch, Say
+from clinic_lib.local.spawn import problem_of
 
 __all__ = ["Postgresql"]
 
@@ -82,12 +81,6 @@ class Postgresql:
         await connection.close()
         return None
 
-    def erase(self) -> None:
-        """Removes all its data."""
-        shutil.rmtree(self.folder.resolve(), ignore_errors=True)
-        if self.folder.is_symlink():
-            self.folder.unlink()
-
     def _home(self) -> Path:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         if self._user is None:
@@ -114,20 +107,14 @@ class Postgresql:
     async def _initialise(self, binaries: Path, data: Path) -> None:
         new = data.with_name("data.new")  # gets its name when it is complete
         shutil.rmtree(new, ignore_errors=True)
-        process = await asyncio.create_subprocess_exec(
+        problem = await problem_of(
             *(str(binaries / "initdb"), "--pgdata", str(new), "--username", SUPERUSER),
             *("--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
-            cwd=data.parent,
+            folder=data.parent,
             user=self._user,
-            stdout=PIPE,
-            stderr=STDOUT,
-            preexec_fn=die_with_parent,
         )
-        output, _ = await process.communicate()
-        if process.returncode:
-            raise StackError(
-                f"PostgreSQL's data folder can't be made in {data.parent}: {output.decode().strip()}"
-            )
+        if problem:
+            raise StackError(f"PostgreSQL's data folder can't be made in {data.parent}: {problem}")
         new.rename(data)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 
 from clinic_lib.local.control_server import control_server, problems
@@ -21,7 +21,7 @@ ENDS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Wanted:
     """Which systems to run, none for Kafka and PostgreSQL alone; `fresh` erases their data before."""
 
-    systems: Sequence[str]
+    systems: Mapping[str, System]
     fresh: bool = False
 
 
@@ -42,9 +42,8 @@ def up(project: Project, wanted: Wanted) -> None:
 
 
 async def _run(project: Project, wanted: Wanted, folder: ClinicFolder) -> None:
-    systems = {name: project.system(name) for name in wanted.systems}
     progress = Progress()
-    stack = Stack(project, list(systems.values()), folder, progress)
+    stack = Stack(project, list(wanted.systems.values()), folder, progress)
     end = asyncio.Event()
     for number in ENDS_ON:
         asyncio.get_running_loop().add_signal_handler(number, end.set)
@@ -53,11 +52,12 @@ async def _run(project: Project, wanted: Wanted, folder: ClinicFolder) -> None:
             with progress.working("starting"):
                 served = await _unless(end, stack.start_all())
             if served:
-                for line in _ready(systems, stack):
+                for line in _ready(wanted.systems, stack):
                     print(line, flush=True)
                 await end.wait()
     finally:
-        progress.say("clinic", "ends everything")
+        if end.is_set():
+            progress.say("clinic", "ends everything")
         await stack.stop_all()
 
 

@@ -55,7 +55,7 @@ class Visit:
     examination: int = 0
 
 
-class Unsettled(Exception):
+class UnsettledError(Exception):
     """The services do not see in time what they should."""
 
 
@@ -141,7 +141,7 @@ def main(base_url: str) -> int:
         with httpx2.Client(base_url=base_url, timeout=SETTLES_WITHIN_SECONDS) as client:
             for title, steps in STORIES.items():
                 tell(title, steps, client, console)
-    except (httpx2.HTTPError, Unsettled) as exc:
+    except (httpx2.HTTPError, UnsettledError) as exc:
         console.print(f"[red]{base_url}: {exc}")
         return 1
     return 0
@@ -157,7 +157,7 @@ def tell(title: str, steps: Sequence[Step], client: httpx2.Client, console: Cons
             milliseconds = (time.perf_counter() - started) * 1000
             table.add_row(step.what, *statuses(seen, step.expected), f"{milliseconds:.0f} ms")
             if seen != step.expected:
-                raise Unsettled(f"after {SETTLES_WITHIN_SECONDS:.0f} s, {step.expected} was not seen")
+                raise UnsettledError(f"after {SETTLES_WITHIN_SECONDS:.0f} s, {step.expected} was not seen")
 
 
 def take(step: Step, visit: Visit, client: httpx2.Client) -> None:

@@ -1,11 +1,12 @@
 """A project of its own for each test, and the `clinic` command run in it as a process."""
 
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,24 +58,39 @@ services = [
 services = [{{ name = "typo", app = "no_such_module:app", port = {typo}, database = false }}]
 """
 
+SERVER_VARIABLES = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
+
 
 class Clinic:
     """The `clinic` command in a project's folder."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, servers: Mapping[str, str]) -> None:
         self.folder = folder
         self.port = port
+        outside = {name: value for name, value in os.environ.items() if name not in SERVER_VARIABLES}
+        self._environment = {**outside, "PYTHONPATH": str(Path(__file__).parents[2]), **servers}
 
     def __call__(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            self._command(*arguments), cwd=self.folder, capture_output=True, text=True, timeout=60
+            self._command(*arguments),
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     @contextmanager
     def up(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         """Everything serves inside the block, and has ended after it."""
-        command = self._command("up", *arguments)
-        process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            self._command("up", *arguments),
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert process.stdout
         try:
             lines = iter(process.stdout.readline, "")
@@ -89,42 +105,54 @@ class Clinic:
         return answer
 
     def states(self) -> dict[str, str]:
-        entries = self.status()
-        return {entry["name"]: entry["state"] for entry in entries["services"] + entries["infrastructure"]}
+        return {name: entry["state"] for name, entry in self._entries().items()}
 
     def pid(self, name: str) -> int:
-        entries = self.status()
-        found: int = next(
-            e["pid"] for e in entries["services"] + entries["infrastructure"] if e["name"] == name
-        )
-        return found
+        pid: int = self._entries()[name]["pid"]
+        return pid
+
+    def _entries(self) -> dict[str, dict[str, Any]]:
+        status = self.status()
+        return {entry["name"]: entry for entry in status["services"] + status["infrastructure"]}
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "clinic_lib.cli", *arguments]
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clinic]:
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
     """In a project with two tiny services, which starts its own Kafka and PostgreSQL."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    for variable in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
-        monkeypatch.delenv(variable, raising=False)
-    port = _free_ports()
-    ports = {"tiny": port, "other": port + 1, "typo": port + 2, "kafka": port + 3, "postgresql": port + 5}
-    (tmp_path / "pyproject.toml").write_text(PROJECT.format(**ports))
-    (tmp_path / "tiny.py").write_text(APP)
-    yield Clinic(tmp_path, port)
+    yield project(tmp_path, {})
     ClinicFolder(tmp_path).erase()
 
 
+@pytest.fixture(scope="session")
+def servers(kafka_bootstrap_servers: str, postgresql_url: str) -> Mapping[str, str]:
+    """The session's Kafka and PostgreSQL, as the environment names them."""
+    return dict(zip(SERVER_VARIABLES, (kafka_bootstrap_servers, postgresql_url), strict=True))
+
+
 @pytest.fixture
-def clinic_beside(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, kafka_bootstrap_servers: str, postgresql_url: str
-) -> Clinic:
-    """The same project on the session's Kafka and PostgreSQL."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap_servers)
-    monkeypatch.setenv("DATABASE_URL", postgresql_url)
-    return clinic
+def clinic_beside(tmp_path: Path, servers: Mapping[str, str]) -> Clinic:
+    """The same project on the session's servers; a test may do with it what it likes."""
+    return project(tmp_path, servers)
+
+
+@pytest.fixture(scope="module")
+def running_clinic(tmp_path_factory: pytest.TempPathFactory, servers: Mapping[str, str]) -> Iterator[Clinic]:
+    """The same, running, for tests that leave it as it was."""
+    clinic = project(tmp_path_factory.mktemp("running"), servers)
+    with clinic.up():
+        yield clinic
+
+
+def project(folder: Path, servers: Mapping[str, str]) -> Clinic:
+    """A project with two tiny services and a broken one, on the servers named or on its own."""
+    port = _free_ports()
+    ports = {"tiny": port, "other": port + 1, "typo": port + 2, "kafka": port + 3, "postgresql": port + 5}
+    (folder / "pyproject.toml").write_text(PROJECT.format(**ports))
+    (folder / "tiny.py").write_text(APP)
+    return Clinic(folder, port, servers)
 
 
 def _free_ports() -> int:

@@ -5,13 +5,14 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import asyncpg
-import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.local.conftest import Clinic, processes_of
+from tests.local.conftest import Clinic, processes_of, project
 
 TOPIC = "kept"
 
@@ -41,14 +42,12 @@ async def test_both_come_back_with_their_data_after_a_kill_and_leave_nothing_beh
             await asyncio.sleep(0.1)
 
 
-def test_a_server_that_is_named_and_away_is_said_at_once(
-    clinic_beside: Clinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_named_and_away_is_said_at_once(tmp_path: Path, servers: Mapping[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", address)
+    clinic = project(tmp_path, {**servers, "KAFKA_BOOTSTRAP_SERVERS": address})
 
-    refused = clinic_beside("up")
+    refused = clinic("up")
 
     assert refused.returncode == 1
     assert f"KAFKA_BOOTSTRAP_SERVERS names {address}, where nothing answers" in refused.stderr

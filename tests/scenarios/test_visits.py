@@ -1,5 +1,7 @@
 """The clinic's stories, through the gateway: every status is seen everywhere within a second."""
 
+from itertools import chain
+
 import httpx2
 import pytest
 
@@ -102,14 +104,13 @@ def test_the_newest_of_a_collection_comes_first_page_by_page(gateway: httpx2.Cli
     visits = [Visit(gateway).id for _ in range(5)]
 
     url: str | None = "/receptions?limit=2"
-    pages = []
+    pages: list[list[int]] = []
     while url and len(pages) < 3:
         page = gateway.get(url).json()
         pages.append([item["id"] for item in page["items"]])
         url = page["next"]
 
-    assert sum(pages, [])[:5] == visits[::-1]
-    assert [len(page) for page in pages] == [2, 2, 2 if url or len(pages[2]) == 2 else 1]
+    assert list(chain(*pages))[:5] == visits[::-1]
 
 
 def test_the_last_page_has_no_next(gateway: httpx2.Client) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from typing import Any
 
 from hypothesis import settings
@@ -122,6 +122,9 @@ class Visit(RuleBasedStateMachine):
     def follow(self, event: patient_management.Followed) -> None:
         patient_management.follow(event, self.management, NOW)
 
+    def nth_examination(self, number: int) -> examination.Examination | None:
+        return next(islice(self.examinations.values(), number, None), None)
+
     def command(self, name: str, decide: Callable[[], ClinicEvent]) -> None:
         with suppress(Refused):
             self.peers[name].publish(decide())
@@ -166,13 +169,13 @@ class Visit(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 3))
     def give_a_result(self, number: int) -> None:
-        for row in list(self.examinations.values())[number : number + 1]:
+        if row := self.nth_examination(number):
             command = examination.GiveResult(examination_id=row.examination_id, finding="clear")
             self.command("examination", lambda: examination.perform(command, row))
 
     @rule(number=st.integers(0, 3))
     def refuse_an_examination(self, number: int) -> None:
-        for row in list(self.examinations.values())[number : number + 1]:
+        if row := self.nth_examination(number):
             command = examination.CancelExamination(examination_id=row.examination_id, reason="no film")
             self.command("examination", lambda: examination.cancel(command, row))
 

@@ -17,7 +17,6 @@ from services.clinic.contracts import (
     ReceptionRegistered,
 )
 
-
 ReceptionStatus = Literal["registered", "in_treatment", "completed", "cancelled"]
 
 
