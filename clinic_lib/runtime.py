@@ -5,6 +5,7 @@ goes on by itself. Only a wrong setting or schema ends it, with one sentence.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Sequence
@@ -80,6 +81,7 @@ class Runtime:
         return None if self._state == "serving" else self._state
 
     async def start(self) -> None:
+        _calm_garbage_collector()
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -180,3 +182,12 @@ class Runtime:
             max_batch_size=BATCH_BYTES,
             max_request_size=BATCH_BYTES,
         )
+
+
+def _calm_garbage_collector() -> None:
+    """A poll makes tens of thousands of objects that die together: collecting less often, and never what the
+    imports left, saves a third of the time of a poll (measured by tests/benchmarks).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)

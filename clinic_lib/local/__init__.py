@@ -9,6 +9,7 @@ kafka_jars  Kafka's jars, fetched from Maven Central once per machine
 kafka       the broker
 postgresql  the database server
 database    one database per service on a server
+spawn       processes that do not outlive this one
 child       one running program: its state, its start, its end
 replica     one process of a service
 replicas    all processes of one service

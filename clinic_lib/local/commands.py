@@ -4,15 +4,17 @@ import importlib
 import json
 import sys
 from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from clinic_lib.local import control, logs
+from clinic_lib.local import control
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
+from clinic_lib.local.logs import Logs
 from clinic_lib.local.project import find_project
 from clinic_lib.local.status import InfrastructureStatus, Status
 
@@ -56,7 +58,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] 
     now = control.status(_folder())
     if as_json:
         services, servers = map(_public, now["services"]), map(_public, now["infrastructure"])
-        print(json.dumps({"services": list(services), "infrastructure": list(servers)}))
+        typer.echo(json.dumps({"services": list(services), "infrastructure": list(servers)}))
     else:
         Console().print(_table(now))
 
@@ -91,14 +93,13 @@ def show_logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 100,
 ) -> None:
     """Show what the processes wrote."""
-    folder, wanted = _folder().logs, names or []
-    if wanted and not logs.files(folder, wanted):
-        raise StackError(f"{', '.join(wanted)} wrote nothing: `clinic status` shows what runs.")
-    for name, line in logs.last_lines(folder, wanted, lines):
-        print(f"{name:<20} {line}" if len(wanted) != 1 else line)
-    if follow:
-        for name, line in logs.new_lines(folder, wanted):
-            print(f"{name:<20} {line}" if len(wanted) != 1 else line, flush=True)
+    logs = Logs(_folder().logs, names or [])
+    if not logs.files():
+        raise StackError(
+            f"There is no log of {', '.join(names or ['anything'])}: `clinic status` shows what runs."
+        )
+    for line in chain(logs.last(lines), logs.follow() if follow else ()):
+        typer.echo(line)
 
 
 @commands.command()

@@ -88,7 +88,8 @@ def _progress() -> Callable[[str, int], AbstractContextManager[Callable[[int], N
         yield lambda _: None
         before, fetched = fetched, fetched + size
         if before // REPORTED_EVERY_BYTES < fetched // REPORTED_EVERY_BYTES:
-            print(f"fetched {fetched / 1e6:.0f} of about {ABOUT_MEGABYTES} MB", flush=True)
+            sys.stdout.write(f"fetched {fetched / 1e6:.0f} of about {ABOUT_MEGABYTES} MB\n")
+            sys.stdout.flush()
 
     return report
 

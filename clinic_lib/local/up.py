@@ -5,6 +5,8 @@ import signal
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 
+import typer
+
 from clinic_lib.local.control_server import control_server, problems
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
@@ -53,7 +55,7 @@ async def _run(project: Project, wanted: Wanted, folder: ClinicFolder) -> None:
                 served = await _unless(end, stack.start_all())
             if served:
                 for line in _ready(wanted.systems, stack):
-                    print(line, flush=True)
+                    typer.echo(line)
                 await end.wait()
     finally:
         if end.is_set():

@@ -1,10 +1,16 @@
 """Every service keeps to its own OpenAPI document, whatever it is sent."""
 
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
 import httpx2
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Ok
 
 from tests.scenarios.clinic import Clinic
 
@@ -18,6 +24,8 @@ def test_answers_fit_the_document(clinic: Clinic, service: str, mode: Generation
     schema = schemathesis.openapi.from_url(f"{clinic.url(service)}/openapi.json")
 
     for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        requests = found.ok().as_strategy(generation_mode=mode)
 
         @settings(
             max_examples=PROBES,
@@ -26,11 +34,22 @@ def test_answers_fit_the_document(clinic: Clinic, service: str, mode: Generation
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(found.ok().as_strategy(generation_mode=mode))
-        def probe(case: Case) -> None:
+        @given(requests)
+        def probe(case: Case[Any]) -> None:
+            assume(not born_in_the_future(case.body))
+            if mode is GenerationMode.POSITIVE:
+                case.headers.pop("Idempotency-Key", None)  # one key with two bodies is refused, rightly
             case.call_and_validate()
 
-        probe()
+        with suppress(Unsatisfiable):  # a call without parameters and body can't be made wrongly
+            probe()
+
+
+def born_in_the_future(body: object) -> bool:
+    """What JSON Schema has no word for."""
+    patient = body.get("patient") if isinstance(body, dict) else None
+    birth_date = patient.get("birth_date") if isinstance(patient, dict) else None
+    return isinstance(birth_date, str) and birth_date > datetime.now(UTC).date().isoformat()
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,0 +1,125 @@
+"""What the tests of the executor share: records as Kafka would hand them over, and a process's worker."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from aiokafka import ConsumerRecord
+
+from clinic_lib.consumer import decode, subscriptions
+from clinic_lib.delivery import Answer, CommandDelivery, Work
+from clinic_lib.executor import Executor
+from clinic_lib.messages import Command, Envelope, Event, new_message_id
+from clinic_lib.service import Service
+from clinic_lib.storage import Database
+
+LOG = "cluster/shop"
+
+
+class Log:
+    """One partition of a topic, as far as it was written."""
+
+    def __init__(self, partition: int = 0) -> None:
+        self.partition = partition
+        self.next_offset = count()
+
+    def append(self, event: Event, message_id: UUID | None = None) -> ConsumerRecord:
+        """The record of an event of ours."""
+        message_id = message_id or new_message_id()
+        headers = [("type", event.declaration.type.encode()), ("id", message_id.bytes)]
+        return self.append_raw(event.subject.encode(), cloud_event(event, message_id), headers)
+
+    def append_raw(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]],
+        timestamp: int = 1_790_000_000_000,
+    ) -> ConsumerRecord:
+        return ConsumerRecord(
+            topic="shop",
+            partition=self.partition,
+            offset=next(self.next_offset),
+            timestamp=timestamp,
+            timestamp_type=0,
+            key=key,
+            value=value,
+            checksum=None,
+            serialized_key_size=len(key or b""),
+            serialized_value_size=len(value or b""),
+            headers=tuple(headers),
+        )
+
+
+def cloud_event(event: Event, message_id: UUID, **other: object) -> bytes:
+    """An event as the value of its record."""
+    attributes: dict[str, object] = {
+        "specversion": "1.0",
+        "id": str(message_id),
+        "type": event.declaration.type,
+        "source": "tests",
+        "time": datetime.now(UTC).isoformat(),
+        "subject": event.subject,
+        "correlationid": str(message_id),
+        "data": json.loads(event.model_dump_json()),
+    }
+    return json.dumps(attributes | other).encode()
+
+
+class Worker:
+    """A process of a service without Kafka: it is handed polls and commands."""
+
+    def __init__(self, service: Service, database: Database) -> None:
+        self.service = service
+        self.executor = Executor(service.name, database, service.tables, service.handlers)
+
+    async def poll(self, *records: ConsumerRecord) -> None:
+        """Handle the records in one poll."""
+        await self.executor.run(self.work(records))
+
+    def work(self, records: Iterable[ConsumerRecord]) -> Work:
+        records = list(records)
+        known = subscriptions(self.service.handlers)
+        deliveries = [decode(record, LOG, known) for record in records]
+        next_offsets = {(LOG, record.partition): record.offset + 1 for record in records}
+        return Work("poll", [each for each in deliveries if each is not None], next_offsets)
+
+    async def command(self, command: Command, key: str | None = None) -> Answer | Exception | None:
+        """Carry out one command; None when nothing was to be answered."""
+        delivery = self.delivery(command, key)
+        await self.executor.run(Work("commands", [delivery]))
+        return delivery.answer
+
+    def delivery(self, command: Command, key: str | None = None) -> CommandDelivery:
+        handler = next(each for each in self.service.handlers if type(command) in each.messages)
+        message_id = new_message_id()
+        envelope = Envelope(message_id, datetime.now(UTC), "tests", message_id)
+        return CommandDelivery(command, envelope, (handler,), key, respond=lambda results, rows: DONE)
+
+
+DONE = Answer(204, b"")
+
+
+async def rows(database: Database, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+    """What a statement selects."""
+    async with database.session() as session:
+        return [tuple(row) for row in await session.fetch(statement, *arguments)]
+
+
+async def value(database: Database, statement: str, *arguments: object) -> Any:
+    """The one value that a statement selects."""
+    ((result,),) = await rows(database, statement, *arguments)
+    return result
+
+
+async def published(database: Database) -> list[tuple[str, str]]:
+    """Type and key of the events in the outbox, in their order."""
+    return await rows(database, "select type, aggregateid from clinic_lib.outbox order by id")
+
+
+async def letters(database: Database) -> list[tuple[str, str | None, str | None]]:
+    """State, key and error of the dead letters, in their order."""
+    return await rows(database, "select state, key, error from clinic_lib.dead_letter order by id")

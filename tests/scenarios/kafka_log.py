@@ -1,0 +1,81 @@
+"""The clinic's log as Kafka has it: read, written to past the services, and a group's offsets set back."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from tests.scenarios.clinic import Clinic
+
+__all__ = ["append", "read_log", "set_offsets_to_zero"]
+
+TOPIC = "clinic"
+GROUP_EMPTIES_WITHIN_SECONDS = 30
+
+
+def bootstrap(clinic: Clinic) -> str:
+    return clinic.environment.get("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{clinic.project.kafka_port}")
+
+
+def read_log(clinic: Clinic) -> list[ConsumerRecord]:
+    """Every record of the log, in order within a visit."""
+    return asyncio.run(_read(bootstrap(clinic)))
+
+
+async def _read(servers: str) -> list[ConsumerRecord]:
+    async with AIOKafkaConsumer(bootstrap_servers=servers) as consumer:
+        places = [TopicPartition(TOPIC, number) for number in await _partitions(consumer)]
+        ends = await consumer.end_offsets(places)
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        records: list[ConsumerRecord] = []
+        while len(records) < sum(ends.values()):
+            for polled in (await consumer.getmany(timeout_ms=1000)).values():
+                records += polled
+        return records
+
+
+async def _partitions(consumer: AIOKafkaConsumer) -> list[int]:
+    await consumer.topics()
+    return sorted(consumer.partitions_for_topic(TOPIC) or ())
+
+
+def append(
+    clinic: Clinic,
+    records: Sequence[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]],
+) -> None:
+    """Write records as (key, value, headers), whatever they hold."""
+    asyncio.run(_append(bootstrap(clinic), records))
+
+
+async def _append(
+    servers: str, records: Sequence[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]]
+) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
+        for key, value, headers in records:
+            await producer.send_and_wait(TOPIC, value, key=key, headers=headers)
+
+
+def set_offsets_to_zero(clinic: Clinic, groups: Sequence[str]) -> None:
+    """As `kafka-consumer-groups --reset-offsets --to-earliest`: the groups' members must be gone."""
+    asyncio.run(_set_all(bootstrap(clinic), groups))
+
+
+async def _set_all(servers: str, groups: Sequence[str]) -> None:
+    await asyncio.gather(*(_set(servers, group) for group in groups))
+
+
+async def _set(servers: str, group: str) -> None:
+    async with (
+        asyncio.timeout(GROUP_EMPTIES_WITHIN_SECONDS),
+        AIOKafkaConsumer(bootstrap_servers=servers, group_id=group, enable_auto_commit=False) as consumer,
+    ):
+        places = [TopicPartition(TOPIC, number) for number in await _partitions(consumer)]
+        consumer.assign(places)
+        while True:
+            try:
+                await consumer.commit(dict.fromkeys(places, 0))
+                return
+            except KafkaError:  # a static member is remembered until its session ends
+                await asyncio.sleep(0.5)
