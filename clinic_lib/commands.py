@@ -158,7 +158,7 @@ class CommandEndpoint:
             kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if kind != "application/json":
                 return problem(415, "the body must be application/json")
-        given = _validate(self.body, body or b"{}")
+        given = _validate(self.body, body if body or self.body_required else b"{}")
         if isinstance(given, Response):
             return given
         command = self.command.model_construct(None, **path_values, **dict(given))
@@ -225,7 +225,7 @@ def _validate(model: type[Command], body: bytes) -> Command | Response:
     except ValidationError as exc:
         failed = exc
     try:
-        json.loads(body, parse_constant=_refuse_constant)
+        json.loads(body.decode(), parse_constant=_refuse_constant, parse_int=str)
     except (ValueError, RecursionError):
         return problem(400, "the body is not valid JSON")
     errors = [

@@ -127,7 +127,7 @@ def _malformed(record: ConsumerRecord, position: Position, error: Exception) -> 
     return RecordDelivery(None, envelope, (), None, record, failure=error, position=position)
 
 
-class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
+class Consumer(ConsumerRebalanceListener):
     """Feeds one service's executor from its topics."""
 
     def __init__(

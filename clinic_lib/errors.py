@@ -68,7 +68,7 @@ class CommandError(ClinicError):
         self.detail = detail
 
 
-class Refused(CommandError):
+class Refused(CommandError):  # noqa: N818 - what a domain says: raise Refused("…")
     """Raised by a command's function when a rule of the domain forbids it now: say which."""
 
     status = 409

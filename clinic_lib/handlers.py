@@ -114,7 +114,7 @@ def inspect_handler(kind: Kind, function: Function, compensates: Handler | None 
     return handler
 
 
-def row_parameter(function: Function, name: str, annotation: Any) -> tuple[type, bool, bool] | None:
+def row_parameter(annotation: Any) -> tuple[type, bool, bool] | None:
     """(row class, whether many, whether optional) of an annotation that is a row; None when it is not."""
     if get_origin(annotation) is list and _is(get_args(annotation)[0], DeclarativeBase):
         return get_args(annotation)[0], True, False
@@ -135,7 +135,7 @@ def _parameter(
         return Parameter(name, simple[annotation])
     if get_origin(annotation) is NewIds:
         return Parameter(name, "ids", row=get_args(annotation)[0])
-    found = row_parameter(function, name, annotation)
+    found = row_parameter(annotation)
     if found is None:
         raise WiringError(
             f"{function.__name__}: parameter {name} is none of: a row, list of rows, NewIds[Row], datetime, "
@@ -178,7 +178,7 @@ def _check_messages(kind: Kind, function: Function, messages: tuple[type[Any], .
     for message in messages:
         if not _is(message, base):
             raise WiringError(
-                f"{function.__name__}: the first parameter of a {kind} is {'a Command' if base is Command else 'an Event'}",
+                f"{function.__name__}: the first parameter of a {kind} is a class of {base.__name__}",
                 function,
             )
 

@@ -31,7 +31,7 @@ __all__ = [
     "new_message_id",
 ]
 
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\S[^\x00-\x1f\x7f-\x9f]*$"
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 
 
 def _printable(limit: int) -> StringConstraints:

@@ -173,7 +173,7 @@ def _view_of(view: Callable[..., BaseModel], key: str, row: type) -> tuple[type[
         raise WiringError(f"query: {view.__name__} must return a pydantic model (View)", view)
     loads = []
     for name, annotation in list(hints.items())[1:]:
-        found = row_parameter(view, name, annotation)
+        found = row_parameter(annotation)
         if found is None:
             raise WiringError(f"query: {view.__name__}: parameter {name} is no row and no list of rows", view)
         related, many, _ = found

@@ -8,6 +8,7 @@ import socket
 import sys
 
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clinic_lib.errors import ClinicError
 
@@ -27,6 +28,7 @@ def main() -> None:
         sys.argv[1],
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         lifespan="on",
         backlog=BACKLOG,
         timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
@@ -35,11 +37,31 @@ def main() -> None:
         config.load()
     except ClinicError as exc:
         sys.exit(str(exc))
+    config.loaded_app = _in_one_sentence(config.loaded_app)
     server = uvicorn.Server(config)
     with _shared_port(os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))) as listener:
         server.run([listener])
     if not server.started:
         sys.exit(3)
+
+
+def _in_one_sentence(app: ASGIApp) -> ASGIApp:
+    """A wrong setting is told at start by its sentence, without the traceback."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        async def report(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                sentence = message["message"].strip().splitlines()[-1]
+                message = {**message, "message": sentence.removeprefix("clinic_lib.errors.")}
+            await send(message)
+
+        try:
+            await app(scope, receive, report if scope["type"] == "lifespan" else send)
+        except ClinicError:
+            if scope["type"] != "lifespan":
+                raise
+
+    return application
 
 
 def _shared_port(host: str, port: int) -> socket.socket:

@@ -208,18 +208,10 @@ class Service:
     def _with_answers(self) -> list[CommandEndpoint]:
         """The commands' routes; what an answer's view needs is loaded with what the function asks for."""
         endpoints = []
-        for handler, path in self._commands:
-            query = self._query_of(handler)
-            if query is not None:
-                fields = handler.messages[0].model_fields
-                extra = [load for load in query.loads if load.columns[0] in fields]
-                if query.key in fields:
-                    extra.append(Load(query.table.row, (query.key,)))
-                loads = tuple(dict.fromkeys(load for load in extra if load not in handler.loads))
-                handler = replace(handler, extra_loads=loads)
-                self.handlers[
-                    self.handlers.index(next(h for h in self.handlers if h.name == handler.name))
-                ] = handler
+        for declared, path in self._commands:
+            query = self._query_of(declared)
+            handler = replace(declared, extra_loads=_loads_of_answer(declared, query) if query else ())
+            self.handlers = [handler if each.name == declared.name else each for each in self.handlers]
             endpoints.append(CommandEndpoint(handler, path, query))
         return endpoints
 
@@ -248,3 +240,12 @@ class Service:
         if self._runtime is None:
             raise RuntimeError("the app is served without its lifespan")
         return self._runtime
+
+
+def _loads_of_answer(handler: Handler, query: Query) -> tuple[Load, ...]:
+    """The rows that a command's answer shows beyond those its function asks for."""
+    fields = handler.messages[0].model_fields
+    shown = [load for load in query.loads if load.columns[0] in fields]
+    if query.key in fields:
+        shown.append(Load(query.table.row, (query.key,)))
+    return tuple(load for load in shown if load not in handler.loads)

@@ -62,7 +62,7 @@ def load_settings(settings: type[SettingsT]) -> SettingsT:
         return settings()
     except ValidationError as exc:
         problems = "; ".join(
-            f"{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg'].lower()}"
+            f"{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
             for error in exc.errors()
         )
         raise ConfigurationError(f"wrong settings in the environment: {problems}") from None

@@ -68,15 +68,13 @@ def _resolve(work: Path) -> list[Path]:
     builder = EnvironmentBuilder(context=context, cache_dir=work / "environments")
     try:
         return list(builder.from_endpoint(COORDINATES).all_jars)
-    except (requests.RequestException, RuntimeError) as exc:
+    except requests.RequestException as exc:
         raise StackError(
-            f"Kafka's jars can't be fetched from {MAVEN_CENTRAL_URL} ({_first_line(exc)}): connect this "
-            "machine to it, or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to use servers that run already."
+            f"Kafka's jars can't be fetched from {MAVEN_CENTRAL_URL} ({type(exc).__name__}): connect this machine "
+            "to it, or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to use servers that run already."
         ) from exc
-
-
-def _first_line(exc: Exception) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0][:200]
+    except RuntimeError as exc:  # says which one is missing there
+        raise StackError(f"Kafka's jars can't be fetched: {exc}.") from exc
 
 
 def _progress() -> Callable[[str, int], AbstractContextManager[Callable[[int], None]]]:

@@ -93,16 +93,15 @@ class Postgresql:
         return self.folder.resolve()
 
     def _reachable_binaries(self, home: Path) -> Path:
-        wheel = _binaries_of_wheel()
-        if self._user is None or all(folder.stat().st_mode & 0o001 for folder in wheel.parents):
-            return wheel
+        package = _package()
+        binaries = package / f"pginstall{VERSION}" / "bin"
+        program = binaries / "postgres"
+        if self._user is None or all(path.stat().st_mode & 0o001 for path in (program, *program.parents)):
+            return binaries
         copy = home / "server"
         if not copy.exists():
-            partial = home / "server.partial"
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(wheel.parent, partial, symlinks=True)
-            partial.rename(copy)
-        return copy / wheel.name
+            _copy(package, copy, self._user)
+        return copy / binaries.relative_to(package.parent)
 
     async def _initialise(self, binaries: Path, data: Path) -> None:
         new = data.with_name("data.new")  # gets its name when it is complete
@@ -118,13 +117,24 @@ class Postgresql:
         new.rename(data)
 
 
-def _binaries_of_wheel() -> Path:
+def _package() -> Path:
     spec = find_spec(WHEEL)
     if spec is None or spec.origin is None:
         raise StackError(
             "PostgreSQL is not installed: run scripts/install, or set DATABASE_URL to use a server that runs."
         )
-    return Path(spec.origin).resolve().parent / f"pginstall{VERSION}" / "bin"
+    return Path(spec.origin).resolve().parent
+
+
+def _copy(package: Path, target: Path, user: str) -> None:
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for folder in (package, package.with_suffix(".libs")):  # its libraries, which it finds beside itself
+        shutil.copytree(folder, partial / folder.name, symlinks=True)
+    for path in (partial, *partial.rglob("*")):
+        if not path.is_symlink():
+            shutil.chown(path, user)
+    partial.rename(target)
 
 
 def _user_instead_of_root() -> str:

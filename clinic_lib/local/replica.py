@@ -41,7 +41,7 @@ class Replica:
     def admin_port(self) -> int:
         return self.service.port + ADMIN_PORT_OFFSET + REPLICA_PORT_OFFSET * (self.number - 1)
 
-    async def prepare(self, say: Say) -> Launch:  # noqa: ARG002
+    async def prepare(self, say: Say) -> Launch:
         """Needs nothing but its environment; what its declaration says there comes last."""
         return Launch(
             command=(sys.executable, "-m", "clinic_lib.server", self.service.app),

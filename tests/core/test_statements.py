@@ -14,7 +14,6 @@ from tests.core import shop
 from tests.core.shop import (
     Base,
     MyPage,
-    Order,
     OrderCancelled,
     OrderConfirmed,
     OrderPlaced,
@@ -26,6 +25,8 @@ from tests.core.worker import Log, Worker, rows, value
 
 SIZES = (10, 500)
 FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
+DRIVER = ("typeinfo_tree", "current_setting('jit')")
+"""How asyncpg asks, once a connection, for what a type is made of."""
 
 
 class Counted:
@@ -36,13 +37,15 @@ class Counted:
         self.frame: list[str] = []
 
     def __call__(self, query: LoggedQuery) -> None:
+        if any(mark in query.query for mark in DRIVER):
+            return
         is_frame = query.query.strip(" ;").upper().startswith(FRAME)
         (self.frame if is_frame else self.statements).append(query.query)
 
 
 @asynccontextmanager
 async def counting(database: Database) -> AsyncIterator[Counted]:
-    """Counts on the pool's one driver connection; statements are prepared before."""
+    """Counts on the pool's one driver connection."""
     counted = Counted()
     async with database.engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
@@ -109,13 +112,14 @@ async def test_a_poll_that_mixes_step_and_compensation_takes_no_more(database: D
 
     counts = []
     for first, size in ((10, SIZES[0]), (1000, SIZES[1])):
-        half = range(first, first + size // 2)
-        mixed = [each for pair in zip(placed(half), cancelled(half), strict=True) for each in pair]
-        counts.append(await statements_of_a_poll(worker, mixed, log))
+        undone, kept = range(first, first + size // 3), range(first + size, first + size + size // 3)
+        mixed = [each for pair in zip(placed(undone), cancelled(undone), strict=True) for each in pair]
+        counts.append(await statements_of_a_poll(worker, [*mixed, *placed(kept)], log))
 
     report("a mixed poll", counts)
     assert counts == [alone, alone]
-    assert await value(database, "select sum(free)::bigint from seat") == 50 * 1_000_000 - 2
+    taken = 2 * (1 + sum(size // 3 for size in SIZES))
+    assert await value(database, "select sum(free)::bigint from seat") == 50 * 1_000_000 - taken
 
 
 class Bench(Base):
@@ -282,12 +286,3 @@ async def test_failed_and_waiting_messages_take_the_same_number_for_10_and_500(d
     assert counts[0] == counts[1]
     states = await rows(database, "select state, count(*) from clinic_lib.dead_letter group by 1 order by 1")
     assert states == [("failed", sum(SIZES) // 2), ("waiting", sum(SIZES) // 2)]
-
-
-async def test_an_order_is_found_by_its_quoted_table(database: Database) -> None:
-    worker = Worker(shop.order_service, database)
-
-    await worker.command(PlaceOrder(seat_id=4, quantity=3))
-
-    assert await rows(database, 'select seat_id, quantity, status from "order"') == [(4, 3, "placed")]
-    assert Order.__tablename__ == "order"

@@ -24,21 +24,13 @@ def read_log(clinic: Clinic) -> list[ConsumerRecord]:
 
 
 async def _read(servers: str) -> list[ConsumerRecord]:
-    async with AIOKafkaConsumer(bootstrap_servers=servers) as consumer:
-        places = [TopicPartition(TOPIC, number) for number in await _partitions(consumer)]
-        ends = await consumer.end_offsets(places)
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
+    async with AIOKafkaConsumer(TOPIC, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
         records: list[ConsumerRecord] = []
         while len(records) < sum(ends.values()):
             for polled in (await consumer.getmany(timeout_ms=1000)).values():
                 records += polled
         return records
-
-
-async def _partitions(consumer: AIOKafkaConsumer) -> list[int]:
-    await consumer.topics()
-    return sorted(consumer.partitions_for_topic(TOPIC) or ())
 
 
 def append(
@@ -63,15 +55,16 @@ def set_offsets_to_zero(clinic: Clinic, groups: Sequence[str]) -> None:
 
 
 async def _set_all(servers: str, groups: Sequence[str]) -> None:
-    await asyncio.gather(*(_set(servers, group) for group in groups))
+    async with AIOKafkaConsumer(TOPIC, bootstrap_servers=servers) as consumer:
+        places = consumer.assignment()
+    await asyncio.gather(*(_set(servers, group, places) for group in groups))
 
 
-async def _set(servers: str, group: str) -> None:
+async def _set(servers: str, group: str, places: set[TopicPartition]) -> None:
     async with (
         asyncio.timeout(GROUP_EMPTIES_WITHIN_SECONDS),
         AIOKafkaConsumer(bootstrap_servers=servers, group_id=group, enable_auto_commit=False) as consumer,
     ):
-        places = [TopicPartition(TOPIC, number) for number in await _partitions(consumer)]
         consumer.assign(places)
         while True:
             try:

@@ -15,20 +15,21 @@ from tests.scenarios.kafka_log import append, read_log
 
 Headers = list[tuple[str, bytes | None]]
 Record = tuple[bytes | None, bytes | None, Headers]
+GoodRecord = tuple[bytes, bytes, Headers]
 
 TYPE = ("type", b"ReceptionRegistered")
 COUNT = "select count(*) from clinic_lib.dead_letter where state = 'malformed'"
 
 
 @pytest.fixture
-def good(clinic: Clinic, gateway: httpx2.Client) -> Callable[..., Record]:
+def good(clinic: Clinic, gateway: httpx2.Client) -> Callable[..., GoodRecord]:
     """Makes records like a real one, of visits that the reception does not know."""
     visit = Visit(gateway)
     visit.wait_for_the_doctor()
     real = next(record for record in read_log(clinic) if record.key == str(visit.id).encode())
     wire = orjson.loads(real.value)
 
-    def make(number: int, **data: object) -> Record:
+    def make(number: int, **data: object) -> GoodRecord:
         value = {**wire, "subject": str(number), "data": {**wire["data"], "reception_id": number, **data}}
         return str(number).encode(), orjson.dumps(value), [TYPE, ("id", new_message_id().bytes)]
 
@@ -58,7 +59,7 @@ def database_url(clinic: Clinic, service: str) -> str:
     return f"postgresql://postgres@127.0.0.1:{clinic.project.postgresql_port}/{service}"
 
 
-BROKEN: dict[str, Callable[[Record], Record]] = {
+BROKEN: dict[str, Callable[[GoodRecord], Record]] = {
     "not JSON": lambda r: (r[0], b"{not json", r[2]),
     "not UTF-8": lambda r: (r[0], b"\xff\xfe\x00", r[2]),
     "no value": lambda r: (r[0], None, r[2]),
@@ -74,13 +75,13 @@ BROKEN: dict[str, Callable[[Record], Record]] = {
     "no data": lambda r: (r[0], b"{}", r[2]),
     "a value that breaks the model": lambda r: (
         r[0],
-        (r[1] or b"").replace(b"birth_date", b"birthday"),
+        r[1].replace(b"birth_date", b"birthday"),
         r[2],
     ),
-    "a NUL in a text": lambda r: (r[0], (r[1] or b"").replace(b'"cough"', b'"a\\u0000b"'), r[2]),
+    "a NUL in a text": lambda r: (r[0], r[1].replace(b'"cough"', b'"a\\u0000b"'), r[2]),
 }
 
-SKIPPED: dict[str, Callable[[Record], Record]] = {
+SKIPPED: dict[str, Callable[[GoodRecord], Record]] = {
     "an unknown type": lambda r: (r[0], r[1], [("type", b"PatientTeleported"), r[2][1]]),
     "a type that is not UTF-8": lambda r: (r[0], r[1], [("type", b"\xff\xfe"), r[2][1]]),
 }
@@ -88,7 +89,10 @@ SKIPPED: dict[str, Callable[[Record], Record]] = {
 
 @pytest.mark.parametrize("break_it", BROKEN.values(), ids=BROKEN.keys())
 def test_a_malformed_record_is_put_aside_and_the_next_is_handled(
-    clinic: Clinic, gateway: httpx2.Client, good: Callable[..., Record], break_it: Callable[[Record], Record]
+    clinic: Clinic,
+    gateway: httpx2.Client,
+    good: Callable[..., GoodRecord],
+    break_it: Callable[[GoodRecord], Record],
 ) -> None:
     number, before = new_number(), letters(clinic, "diagnosis")
 
@@ -101,7 +105,10 @@ def test_a_malformed_record_is_put_aside_and_the_next_is_handled(
 
 @pytest.mark.parametrize("change", SKIPPED.values(), ids=SKIPPED.keys())
 def test_a_type_that_nobody_handles_is_skipped(
-    clinic: Clinic, gateway: httpx2.Client, good: Callable[..., Record], change: Callable[[Record], Record]
+    clinic: Clinic,
+    gateway: httpx2.Client,
+    good: Callable[..., GoodRecord],
+    change: Callable[[GoodRecord], Record],
 ) -> None:
     number, before = new_number(), letters(clinic, "diagnosis")
 
@@ -112,7 +119,7 @@ def test_a_type_that_nobody_handles_is_skipped(
 
 
 def test_a_record_that_comes_twice_is_handled_once(
-    clinic: Clinic, gateway: httpx2.Client, good: Callable[..., Record]
+    clinic: Clinic, gateway: httpx2.Client, good: Callable[..., GoodRecord]
 ) -> None:
     number, last = new_number(), new_number()
     record = good(number)
@@ -125,7 +132,7 @@ def test_a_record_that_comes_twice_is_handled_once(
 
 
 def test_a_large_record_is_handled(
-    clinic: Clinic, gateway: httpx2.Client, good: Callable[..., Record]
+    clinic: Clinic, gateway: httpx2.Client, good: Callable[..., GoodRecord]
 ) -> None:
     number = new_number()
 
