@@ -24,13 +24,15 @@ from clinic_lib.errors import CommandError, InvalidError, NotFoundError
 from clinic_lib.handlers import Load
 from clinic_lib.idempotency import StoredAnswer
 from clinic_lib.outbox import OutboxRow, Outlet
-from clinic_lib.rows import Rows, RowTable, row_table
+from clinic_lib.rows import Image, Rows, RowTable, row_table
 from clinic_lib.storage import Transaction
 
 __all__ = ["Batch", "Plan"]
 
 LOCK_SPACE = 0x636C << 32
-LOCK = "select count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) as k"
+LOCK = """
+select pg_current_xact_id()::text, count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) as k
+"""
 
 
 @dataclass(slots=True)
@@ -75,8 +77,8 @@ class Batch:
             return await self._finish(None)
         ids = await self._draw_ids(deliveries)
         keys = sorted({each.key for each in deliveries if each.key})
-        if keys:
-            await self.transaction.fetch(LOCK, sorted(_lock_number(key) for key in keys))
+        (locked,) = await self.transaction.fetch(LOCK, sorted(_lock_number(key) for key in keys))
+        self.work.transaction_id = locked[0]
         desk = Desk(
             source=self.plan.service,
             now_text=datetime.now(UTC).isoformat(),
@@ -187,10 +189,11 @@ class Batch:
         for table, changed, new in desk.rows.changes(tables):
             await table.save(self.transaction, changed, new)
 
-    async def _load_more(self, rows: Rows, load: Load, values: tuple[Any, ...]) -> None:
-        """A row that only the answer of a step in this same batch names."""
-        table, wanted = row_table(load.row), {load.columns: {values}}
-        rows.add_loaded(table, await table.load(self.transaction, wanted), wanted)
+    async def _load_more(self, rows: Rows, missing: dict[Load, set[Image]]) -> None:
+        """Rows that only the answers of steps in this same batch name."""
+        wanted = {load.row: {load.columns: keys} for load, keys in missing.items()}
+        for table in self.plan.in_order(wanted):
+            rows.add_loaded(table, await table.load(self.transaction, wanted[table.row]), wanted[table.row])
 
     async def _finish(self, desk: Desk | None) -> list[OutboxRow]:
         if desk is not None:

@@ -91,18 +91,24 @@ class CommandQueue:
                     done.set_result(None)
 
     async def _carry_out(self, deliveries: list[CommandDelivery]) -> None:
+        """Repeat what failed in passing, never what was committed: a POST has no inbox that would notice."""
+        work = Work("commands", deliveries)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await self._executor.run(Work("commands", deliveries))
+                await self._executor.run(work)
                 return
             except TransientError:
                 await self._executor.database.forget_connections()
                 if attempt == ATTEMPTS:
                     raise
+                if await self._executor.committed(work):
+                    return
+                work = Work("commands", [each for each in deliveries if not each.settled])
 
     def _refuse(self, group: list[tuple[CommandDelivery, asyncio.Future[None]]], error: Exception) -> None:
         for delivery, done in group:
-            delivery.answer = error
+            if not delivery.settled:
+                delivery.answer = error
             if not done.done():
                 done.set_result(None)
 

@@ -199,15 +199,16 @@ class Consumer(ConsumerRebalanceListener):
         return Work("poll", deliveries, next_offsets), skipped
 
     async def _repeat(self, work: Work) -> None:
-        """A transient error repeats the same work, for ever, with a growing pause."""
+        """An error repeats the same work, for ever, with a growing pause: no record is skipped."""
         attempt = 0
         while True:
             try:
                 await self._executor.run(work)
                 return
-            except TransientError as exc:
+            except Exception as exc:
                 telemetry.executor_retries.labels(self._service).inc()
-                log.warning("consumer.poll failed, will be repeated: %s", exc)
+                unexpected = not isinstance(exc, TransientError)
+                log.warning("consumer.poll failed, will be repeated: %s", exc, exc_info=unexpected)
                 await self._executor.database.forget_connections()
                 await asyncio.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.0))
                 attempt = min(attempt + 1, 10)

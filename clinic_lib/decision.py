@@ -15,9 +15,9 @@ from clinic_lib.dead_letter import DeadLetter
 from clinic_lib.delivery import Delivery, lock_key, values_of
 from clinic_lib.desk import Desk, Journal, RowMissing, encode
 from clinic_lib.errors import CommandError, NotFoundError
-from clinic_lib.handlers import Handler, Parameter
+from clinic_lib.handlers import Handler, Load, Parameter
 from clinic_lib.messages import Event
-from clinic_lib.rows import row_table
+from clinic_lib.rows import Image, row_table
 from clinic_lib.storage import Transaction, is_transient
 
 __all__ = ["decide", "done_events"]
@@ -26,14 +26,29 @@ log = logging.getLogger(__name__)
 
 
 async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
-    """Handle `deliveries` in order. A record that fails becomes a dead letter and parks its key."""
-    for delivery in deliveries:
-        if delivery.record is not None and delivery.key in desk.parked:
-            desk.letters.append(_letter(delivery, "waiting"))
-            continue
-        while missing := await _decide(delivery, desk):
+    """Handle `deliveries` in the order of their keys. A record that fails becomes a dead letter and parks its key.
+
+    What turns out to need a row that only an answer of this batch names waits, with what follows of its key,
+    until those rows are loaded, for all messages at once.
+    """
+    waiting = list(deliveries)
+    while waiting:
+        missing: dict[Load, set[Image]] = {}
+        deferred: list[Delivery] = []
+        held: set[str | None] = set()
+        for delivery in waiting:
+            if delivery.key in held:
+                deferred.append(delivery)
+            elif delivery.record is not None and delivery.key in desk.parked:
+                desk.letters.append(_letter(delivery, "waiting"))
+            elif lacks := await _decide(delivery, desk):
+                missing.setdefault(lacks.load, set()).add(lacks.key)
+                deferred.append(delivery)
+                held.add(delivery.key)
+        if missing:
             assert desk.load is not None
-            await desk.load(desk.rows, missing.load, missing.key)
+            await desk.load(desk.rows, missing)
+        waiting = deferred
 
 
 async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
@@ -51,7 +66,7 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
         journal.undo(desk)
         return missing
     except Exception as exc:
-        if is_transient(exc):
+        if delivery.uses_transaction and is_transient(exc):
             raise
         journal.undo(desk)
         _fail(delivery, desk, exc)
@@ -66,11 +81,12 @@ def _fail(delivery: Delivery, desk: Desk, error: Exception) -> None:
         if not isinstance(error, CommandError):
             log.error("executor.command failed", exc_info=error)
         return
-    name = delivery.message.declaration.type if isinstance(delivery.message, Event) else None
-    log.error("executor.%s failed, its key %s is parked", name or "record", delivery.key, exc_info=error)
     if delivery.key is None:
+        log.error("executor.record malformed, it is in dead_letter: %s", error)
         desk.letters.append(DeadLetter("malformed", delivery.record, error=error))
     else:
+        name = delivery.message.declaration.type
+        log.error("executor.step failed, %s is in dead_letter, %s parked", name, delivery.key, exc_info=error)
         desk.letters.append(_letter(delivery, "failed", error))
         desk.parked.add(delivery.key)
 

@@ -53,7 +53,7 @@ class Desk:
     largest_event_bytes: int = 1_000_000
     new_id: Callable[[], UUID] = new_message_id
     transaction: Transaction | None = None
-    load: Callable[[Rows, Load, Image], Awaitable[None]] | None = None
+    load: Callable[[Rows, dict[Load, set[Image]]], Awaitable[None]] | None = None
     events: list[Outgoing] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
 

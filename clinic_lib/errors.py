@@ -1,16 +1,16 @@
 """All errors of the library.
 
 ClinicError
-├── WiringError            a declaration is wrong: raised at import
-├── ConfigurationError     a setting is missing or wrong: raised at start
-├── CommandError           a command was not carried out
-│   ├── Refused            a rule of the domain forbids it now           409
-│   ├── NotFoundError           what it names does not exist                  404
-│   ├── InvalidError            well-formed, but a field is wrong             422
-│   ├── EventTooLargeError      it would cause an event no broker takes       413
-│   └── UnavailableError        the database is down, or too much waits       503
-├── MalformedRecordError        a Kafka record that is no event of ours
-└── TransientError         worth repeating: the database or Kafka was away
+├── WiringError              a declaration is wrong: raised at import
+├── ConfigurationError       a setting is missing or wrong: raised at start
+├── CommandError             a command was not carried out
+│   ├── Refused              a rule of the domain forbids it now           409
+│   ├── NotFoundError        what it names does not exist                  404
+│   ├── InvalidError         well-formed, but a field is wrong             422
+│   ├── EventTooLargeError   it would cause an event no broker takes       413
+│   └── UnavailableError     the database is down, or too much waits       503
+├── MalformedRecordError     a Kafka record that is no event of ours
+└── TransientError           worth repeating: the database or Kafka was away
 """
 
 import inspect
@@ -61,7 +61,6 @@ class CommandError(ClinicError):
     """A command was not carried out and changed nothing."""
 
     status = 500
-    title = "Internal Server Error"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -72,21 +71,18 @@ class Refused(CommandError):  # noqa: N818 - what a domain says: raise Refused("
     """Raised by a command's function when a rule of the domain forbids it now: say which."""
 
     status = 409
-    title = "Conflict"
 
 
 class NotFoundError(CommandError):
     """The row a command or query names does not exist."""
 
     status = 404
-    title = "Not Found"
 
 
 class InvalidError(CommandError):
     """Well-formed JSON that breaks the command's model; `errors` lists each field."""
 
     status = 422
-    title = "Unprocessable Content"
 
     def __init__(self, detail: str, errors: list[dict[str, str]] | None = None) -> None:
         super().__init__(detail)
@@ -97,14 +93,12 @@ class EventTooLargeError(CommandError):
     """An event would be larger than the broker takes; raised before anything is stored."""
 
     status = 413
-    title = "Content Too Large"
 
 
 class UnavailableError(CommandError):
     """The database can't be reached or too many commands wait; try again after `retry_after` seconds."""
 
     status = 503
-    title = "Service UnavailableError"
 
     def __init__(self, detail: str, retry_after: int = 1) -> None:
         super().__init__(detail)

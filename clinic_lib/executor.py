@@ -4,15 +4,14 @@ import logging
 from collections.abc import Iterable, Sequence
 from time import perf_counter
 
-import asyncpg
 from sqlalchemy import MetaData
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import configure_mappers
 
 from clinic_lib import telemetry
 from clinic_lib.batch import Batch, Plan
 from clinic_lib.delivery import Work
 from clinic_lib.desk import IdsExhausted
+from clinic_lib.errors import TransientError
 from clinic_lib.handlers import Handler
 from clinic_lib.outbox import Outlet
 from clinic_lib.storage import Database
@@ -39,7 +38,7 @@ class Executor:
         )
 
     async def run(self, work: Work) -> None:
-        """Handle `work` once and for all: what an SQL error spoils is found by halving and set aside.
+        """Handle `work` once and for all: what spoils a transaction is found by halving and set aside.
 
         Raises `TransientError` when the same work should be repeated.
         """
@@ -48,14 +47,9 @@ class Executor:
         except IdsExhausted:
             self.plan.ids_each *= 2
             await self.run(work)
-        except (
-            asyncpg.PostgresError,
-            asyncpg.DataError,
-            DBAPIError,
-            ValueError,
-            TypeError,
-            OverflowError,
-        ) as exc:
+        except TransientError:
+            raise
+        except Exception as exc:
             if len(work.deliveries) > 1:
                 for half in work.halves():
                     await self.run(half)
@@ -65,8 +59,20 @@ class Executor:
             else:
                 raise
 
+    async def committed(self, work: Work) -> bool:
+        """Whether the last attempt at `work` was committed although its connection broke.
+
+        Source: https://www.postgresql.org/docs/current/functions-info.html (pg_xact_status)
+        """
+        if work.transaction_id is None:
+            return False
+        async with self.database.session() as session:
+            rows = await session.fetch("select pg_xact_status($1::text::xid8)", work.transaction_id)
+        return bool(rows[0][0] == "committed")
+
     async def _transact(self, work: Work) -> None:
         started, sent = perf_counter(), self.outlet.take_sent()
+        work.transaction_id = None
         for delivery in work.deliveries:
             delivery.answer = None
         try:
@@ -78,7 +84,11 @@ class Executor:
             self.outlet.give_back(sent)
             raise
         telemetry.crash_point("after-commit")
-        if not batch.deleted_sent:
+        for delivery in work.deliveries:
+            delivery.settled = True
+        if batch.deleted_sent:
+            self.outlet.deleted(sent)
+        else:
             self.outlet.give_back(sent)
         self.outlet.offer(rows)
         telemetry.executor_batch_records.labels(self.service, work.source).observe(len(work.deliveries))

@@ -98,6 +98,9 @@ class Outlet:
     def give_back(self, sent: list[int]) -> None:
         """The transaction that was to delete them failed."""
 
+    def deleted(self, sent: Collection[int]) -> None:
+        """The transaction that deleted them has committed."""
+
     def known(self) -> list[int]:
         """Rows that wait here to be sent or deleted."""
         return []

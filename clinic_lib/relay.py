@@ -9,7 +9,7 @@ which the consumers' inbox drops.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
@@ -68,7 +68,7 @@ class Relay(Outlet):
         self._deleting.difference_update(sent)
         self._sent.update(sent)
 
-    def deleted(self, sent: Iterable[int]) -> None:
+    def deleted(self, sent: Collection[int]) -> None:
         self._deleting.difference_update(sent)
 
     def known(self) -> list[int]:
@@ -110,8 +110,11 @@ class Relay(Outlet):
             try:
                 producer = self._producer or await self._open_producer()
                 await self._fly(producer)
-            except (KafkaError, OSError, TimeoutError) as exc:
-                log.warning("relay.send failed, starting again from the oldest row: %r", exc)
+            except Exception as exc:
+                expected = isinstance(exc, KafkaError | OSError | TimeoutError)
+                log.warning(
+                    "relay.send failed, starting again from the oldest row: %r", exc, exc_info=not expected
+                )
                 self._queue = {**self._flight, **self._queue}
                 self._flight = {}
                 await self._close_producer(1.0)
@@ -163,8 +166,10 @@ class Relay(Outlet):
     async def _close_producer(self, seconds: float) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaError, TimeoutError):
+            try:
                 await asyncio.wait_for(producer.stop(), seconds)
+            except (KafkaError, TimeoutError):
+                await producer.client.close()  # a broker that is away would keep its sender waiting
 
     async def _sweep(self) -> None:
         """Every process looks for rows that nobody has sent, and sends all of their keys, in order."""
@@ -173,8 +178,8 @@ class Relay(Outlet):
             telemetry.relay_pending.labels(self._service).set(len(self._queue) + len(self._flight))
             try:
                 rows = await outbox.overdue(self._database, self.known(), SWEEP_SECONDS)
-            except TransientError as exc:
-                log.warning("relay.sweep failed: %s", exc)
+            except Exception as exc:
+                log.warning("relay.sweep failed: %r", exc, exc_info=not isinstance(exc, TransientError))
                 continue
             if rows:
                 telemetry.crash_point("sweeper")
@@ -188,7 +193,8 @@ class Relay(Outlet):
             if sent := self.take_sent():
                 try:
                     await outbox.delete(self._database, sent)
-                except TransientError:
+                except Exception as exc:
+                    log.warning("relay.tidy failed: %r", exc, exc_info=not isinstance(exc, TransientError))
                     self.give_back(sent)
                 else:
                     self.deleted(sent)

@@ -132,8 +132,9 @@ class Runtime:
                 consumer: AIOKafkaConsumer = subscriber.consumer
                 self._consuming = True
                 await self.consumer.run(consumer, cluster)
-            except (KafkaError, OSError, TimeoutError) as exc:
-                log.warning("runtime.consumer waits for Kafka: %r", exc)
+            except Exception as exc:
+                expected = isinstance(exc, KafkaError | OSError | TimeoutError)
+                log.warning("runtime.consumer starts again: %r", exc, exc_info=not expected)
             finally:
                 with suppress(KafkaError, OSError):
                     await self._broker.stop()
@@ -172,8 +173,10 @@ class Runtime:
             try:
                 await inbox.keep_partitions(self.database, datetime.now(UTC))
                 await idempotency.expire(self.database)
-            except TransientError as exc:
-                log.warning("runtime.maintenance failed: %s", exc)
+            except Exception as exc:
+                log.warning(
+                    "runtime.maintenance failed: %r", exc, exc_info=not isinstance(exc, TransientError)
+                )
 
     def _make_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(

@@ -141,11 +141,9 @@ class Database:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed when it is repeated."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or (error.orig is not None and is_transient(error.orig))
+    if isinstance(error, DBAPIError):  # over the adapter's error, over the driver's
+        cause = error.orig and error.orig.__cause__
+        return error.connection_invalidated or (cause is not None and is_transient(cause))
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate).startswith(TRANSIENT_SQLSTATES)
-    cause = error.__cause__ if isinstance(error, asyncpg.InterfaceError) else None
-    return isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError) or (
-        cause is not None and is_transient(cause)
-    )
+    return isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)

@@ -28,7 +28,7 @@ class ClinicFolder:
 
     @property
     def postgresql(self) -> Path:
-        """A link to a folder elsewhere when another user has to run PostgreSQL."""
+        """A link to a folder elsewhere when another user runs PostgreSQL and can't come here."""
         return self.path / "postgresql"
 
     @property
@@ -43,7 +43,7 @@ class ClinicFolder:
 
         Raises `StackError` when one runs there; the lock goes with its process, however that ends.
         """
-        self.path.mkdir(mode=0o700, exist_ok=True)
+        self.path.mkdir(mode=0o711, exist_ok=True)  # PostgreSQL's user has to pass through
         with (self.path / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,4 +67,4 @@ class ClinicFolder:
     def erase_logs(self) -> None:
         """Each run starts with empty logs."""
         shutil.rmtree(self.logs, ignore_errors=True)
-        self.logs.mkdir()
+        self.logs.mkdir(mode=0o700)

@@ -70,8 +70,8 @@ def _resolve(work: Path) -> list[Path]:
         return list(builder.from_endpoint(COORDINATES).all_jars)
     except requests.RequestException as exc:
         raise StackError(
-            f"Kafka's jars can't be fetched from {MAVEN_CENTRAL_URL} ({type(exc).__name__}): connect this machine "
-            "to it, or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to use servers that run already."
+            f"Kafka's jars can't be fetched from {MAVEN_CENTRAL_URL} ({type(exc).__name__}): connect this "
+            "machine to it, or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL to use servers that run already."
         ) from exc
     except RuntimeError as exc:  # says which one is missing there
         raise StackError(f"Kafka's jars can't be fetched: {exc}.") from exc

@@ -1,7 +1,7 @@
 """A real PostgreSQL server as a child process, from a wheel.
 
-PostgreSQL refuses to run as root. There it runs as another user of the machine, with its data (and, when
-that user can't reach the wheel, a copy of the server) under a folder of that user in /var/tmp.
+PostgreSQL refuses to run as root. There it runs as another user of the machine. Where that user can't go, its
+data lies under /var/tmp, with a link to it, and the server is a copy beside the data.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,6 +64,8 @@ class Postgresql:
             say("making its data folder")
             await self._initialise(binaries, data)
         await asyncio.to_thread(_end_orphans, data)
+        # It names nobody now, but a zombie of that number would keep the next one from starting.
+        (data / "postmaster.pid").unlink(missing_ok=True)
         options = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.port)}.items()]
         return Launch(
             command=(str(binaries / "postgres"), "-D", str(data), *options),
@@ -82,21 +85,25 @@ class Postgresql:
         return None
 
     def _home(self) -> Path:
+        if self.folder.exists():
+            return self.folder.resolve()
+        if self.folder.is_symlink():  # going on without it would not fit what Kafka still has
+            raise StackError(
+                f"PostgreSQL's data in {self.folder.readlink()} is gone: start anew with --fresh."
+            )
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        if self._user is None:
-            self.folder.mkdir(exist_ok=True)
-        elif not self.folder.exists():
-            home = Path(tempfile.mkdtemp(prefix="clinic-postgresql-", dir="/var/tmp"))
-            shutil.chown(home, self._user)
-            self.folder.unlink(missing_ok=True)
-            self.folder.symlink_to(home)
+        if self._user is None or _everybody_reaches(self.folder.parent):
+            self.folder.mkdir()
+        else:
+            self.folder.symlink_to(tempfile.mkdtemp(prefix="clinic-postgresql-", dir="/var/tmp"))
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
         return self.folder.resolve()
 
     def _reachable_binaries(self, home: Path) -> Path:
         package = _package()
         binaries = package / f"pginstall{VERSION}" / "bin"
-        program = binaries / "postgres"
-        if self._user is None or all(path.stat().st_mode & 0o001 for path in (program, *program.parents)):
+        if self._user is None or _everybody_reaches(binaries / "postgres"):
             return binaries
         copy = home / "server"
         if not copy.exists():
@@ -124,6 +131,11 @@ def _package() -> Path:
             "PostgreSQL is not installed: run scripts/install, or set DATABASE_URL to use a server that runs."
         )
     return Path(spec.origin).resolve().parent
+
+
+def _everybody_reaches(path: Path) -> bool:
+    path = path.resolve()
+    return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))
 
 
 def _copy(package: Path, target: Path, user: str) -> None:

@@ -41,6 +41,9 @@ async def test_both_come_back_with_their_data_after_a_kill_and_leave_nothing_beh
             assert time.monotonic() < deadline, "a process outlived the killed supervisor"
             await asyncio.sleep(0.1)
 
+    with clinic.up("--infrastructure"):
+        assert await _read(kafka, postgresql) == (b"a record", "a row")
+
 
 def test_a_server_that_is_named_and_away_is_said_at_once(tmp_path: Path, servers: Mapping[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:

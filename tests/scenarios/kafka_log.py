@@ -56,11 +56,11 @@ def set_offsets_to_zero(clinic: Clinic, groups: Sequence[str]) -> None:
 
 async def _set_all(servers: str, groups: Sequence[str]) -> None:
     async with AIOKafkaConsumer(TOPIC, bootstrap_servers=servers) as consumer:
-        places = consumer.assignment()
+        places = list(consumer.assignment())
     await asyncio.gather(*(_set(servers, group, places) for group in groups))
 
 
-async def _set(servers: str, group: str, places: set[TopicPartition]) -> None:
+async def _set(servers: str, group: str, places: list[TopicPartition]) -> None:
     async with (
         asyncio.timeout(GROUP_EMPTIES_WITHIN_SECONDS),
         AIOKafkaConsumer(bootstrap_servers=servers, group_id=group, enable_auto_commit=False) as consumer,

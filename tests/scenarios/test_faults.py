@@ -30,6 +30,15 @@ own_servers = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def _what_is_down_is_started(clinic: Clinic) -> Iterator[None]:
+    """A test that fails half-way shall not take the others with it."""
+    yield
+    for name in ["postgresql", "kafka", *SERVICES]:
+        if not clinic.pids(name):
+            clinic.run("start", name)
+
+
 def collection(client: httpx2.Client, path: str) -> Iterator[dict[str, object]]:
     """Every resource of a collection, page by page."""
     url: str | None = f"{path}?limit=500"

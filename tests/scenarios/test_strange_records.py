@@ -16,13 +16,15 @@ from tests.scenarios.kafka_log import append, read_log
 Headers = list[tuple[str, bytes | None]]
 Record = tuple[bytes | None, bytes | None, Headers]
 GoodRecord = tuple[bytes, bytes, Headers]
+Make = Callable[..., GoodRecord]
+Change = Callable[[GoodRecord], Record]
 
 TYPE = ("type", b"ReceptionRegistered")
 COUNT = "select count(*) from clinic_lib.dead_letter where state = 'malformed'"
 
 
 @pytest.fixture
-def good(clinic: Clinic, gateway: httpx2.Client) -> Callable[..., GoodRecord]:
+def good(clinic: Clinic, gateway: httpx2.Client) -> Make:
     """Makes records like a real one, of visits that the reception does not know."""
     visit = Visit(gateway)
     visit.wait_for_the_doctor()
@@ -59,7 +61,7 @@ def database_url(clinic: Clinic, service: str) -> str:
     return f"postgresql://postgres@127.0.0.1:{clinic.project.postgresql_port}/{service}"
 
 
-BROKEN: dict[str, Callable[[GoodRecord], Record]] = {
+BROKEN: dict[str, Change] = {
     "not JSON": lambda r: (r[0], b"{not json", r[2]),
     "not UTF-8": lambda r: (r[0], b"\xff\xfe\x00", r[2]),
     "no value": lambda r: (r[0], None, r[2]),
@@ -81,7 +83,7 @@ BROKEN: dict[str, Callable[[GoodRecord], Record]] = {
     "a NUL in a text": lambda r: (r[0], r[1].replace(b'"cough"', b'"a\\u0000b"'), r[2]),
 }
 
-SKIPPED: dict[str, Callable[[GoodRecord], Record]] = {
+SKIPPED: dict[str, Change] = {
     "an unknown type": lambda r: (r[0], r[1], [("type", b"PatientTeleported"), r[2][1]]),
     "a type that is not UTF-8": lambda r: (r[0], r[1], [("type", b"\xff\xfe"), r[2][1]]),
 }
@@ -91,8 +93,8 @@ SKIPPED: dict[str, Callable[[GoodRecord], Record]] = {
 def test_a_malformed_record_is_put_aside_and_the_next_is_handled(
     clinic: Clinic,
     gateway: httpx2.Client,
-    good: Callable[..., GoodRecord],
-    break_it: Callable[[GoodRecord], Record],
+    good: Make,
+    break_it: Change,
 ) -> None:
     number, before = new_number(), letters(clinic, "diagnosis")
 
@@ -107,8 +109,8 @@ def test_a_malformed_record_is_put_aside_and_the_next_is_handled(
 def test_a_type_that_nobody_handles_is_skipped(
     clinic: Clinic,
     gateway: httpx2.Client,
-    good: Callable[..., GoodRecord],
-    change: Callable[[GoodRecord], Record],
+    good: Make,
+    change: Change,
 ) -> None:
     number, before = new_number(), letters(clinic, "diagnosis")
 
@@ -119,7 +121,7 @@ def test_a_type_that_nobody_handles_is_skipped(
 
 
 def test_a_record_that_comes_twice_is_handled_once(
-    clinic: Clinic, gateway: httpx2.Client, good: Callable[..., GoodRecord]
+    clinic: Clinic, gateway: httpx2.Client, good: Make
 ) -> None:
     number, last = new_number(), new_number()
     record = good(number)
@@ -131,9 +133,7 @@ def test_a_record_that_comes_twice_is_handled_once(
     assert opened(clinic, number) == 1
 
 
-def test_a_large_record_is_handled(
-    clinic: Clinic, gateway: httpx2.Client, good: Callable[..., GoodRecord]
-) -> None:
+def test_a_large_record_is_handled(clinic: Clinic, gateway: httpx2.Client, good: Make) -> None:
     number = new_number()
 
     append(clinic, [good(number, added_by_a_newer_version="x" * 900_000)])

@@ -1,0 +1,458 @@
+"""An SQL error spoils the one message that causes it; trouble that passes spoils none."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from clinic_lib.delivery import Work
+from clinic_lib.errors import CommandError, TransientError
+from clinic_lib.messages import Command, Id
+from clinic_lib.service import Service
+from clinic_lib.storage import Database
+from tests.core import shop
+from tests.core.shop import MyPage, OrderCancelled, OrderConfirmed, OrderPlaced, Seat, SeatsReserved
+from tests.core.worker import DONE, Log, Worker, letters, published, rows, value
+
+WRONG: Any = object()
+"""A value of no column's type."""
+
+spoiling_service = Service(f"shop_spoiling_{shop.RUN}", system="shop")
+
+
+@spoiling_service.step
+def take(event: OrderPlaced, seat: Seat) -> tuple[MyPage, SeatsReserved]:
+    """Writes what the note says into the seat."""
+    seat.free -= 1
+    match event.note:
+        case "overflow":
+            seat.free = 2**63
+        case "huge":
+            seat.free = 10**30
+        case "negative":
+            seat.free = -1
+        case "name taken":
+            seat.name = "taken"
+        case "wrong type":
+            seat.name = WRONG
+        case "surrogate":
+            seat.name = "\ud800"
+        case "NUL":
+            seat.name = "a\0b"
+        case "not JSON":
+            return MyPage(event.order_id, "placed", [WRONG]), _reserved(event)
+    return MyPage(event.order_id, "placed"), _reserved(event)
+
+
+def _reserved(event: OrderPlaced) -> SeatsReserved:
+    return SeatsReserved(order_id=event.order_id, seat_id=event.seat_id, quantity=1)
+
+
+@pytest.fixture(autouse=True)
+async def seats(database: Database) -> AsyncIterator[None]:
+    async with database.session() as session:
+        await session.execute("insert into seat select i, 10 from generate_series(1, 500) i")
+        await session.execute("insert into seat values (1000, 10, 'taken')")
+    yield
+
+
+def order(number: int, note: str = "") -> OrderPlaced:
+    return OrderPlaced(order_id=number, seat_id=number, quantity=1, note=note)
+
+
+NOTES = ["overflow", "huge", "negative", "name taken", "wrong type", "surrogate", "NUL", "not JSON"]
+
+
+@pytest.mark.parametrize("note", NOTES)
+async def test_one_of_many_messages_that_the_database_refuses_spoils_itself_alone(
+    note: str, database: Database
+) -> None:
+    worker, log = Worker(spoiling_service, database), Log()
+
+    await worker.poll(*(log.append(order(n, note if n == 17 else "")) for n in range(1, 41)))
+
+    assert [(state, key) for state, key, _ in await letters(database)] == [("failed", "order_id:17")]
+    assert await value(database, "select count(*) from my_page") == 39
+    assert await value(database, "select count(*) from seat where free = 9") == 39
+    assert len(await published(database)) == 39
+
+
+async def test_one_of_500_messages_that_the_database_refuses_spoils_itself_alone(database: Database) -> None:
+    worker, log = Worker(spoiling_service, database), Log()
+
+    await worker.poll(*(log.append(order(n, "name taken" if n == 321 else "")) for n in range(1, 501)))
+
+    ((state, key, error),) = await letters(database)
+    assert (state, key) == ("failed", "order_id:321")
+    assert error is not None
+    assert "seat_name_key" in error
+    assert await value(database, "select count(*) from my_page") == 499
+
+
+async def test_messages_behind_one_that_the_database_refuses_wait(database: Database) -> None:
+    worker, log = Worker(spoiling_service, database), Log()
+    numbers = [1, 2, 3, 2, 1, 2, 3]
+
+    await worker.poll(
+        *(log.append(order(n, "negative" if place == 1 else "")) for place, n in enumerate(numbers))
+    )
+
+    assert [(state, key) for state, key, _ in await letters(database) if key == "order_id:2"] == [
+        ("failed", "order_id:2"),
+        ("waiting", "order_id:2"),
+        ("waiting", "order_id:2"),
+    ]
+
+
+async def test_the_events_of_a_key_stay_in_order_when_a_poll_is_halved(database: Database) -> None:
+    worker, log = Worker(shop.seat_service, database), Log()
+    service = Worker(spoiling_service, database)
+    records = [log.append(OrderPlaced(order_id=n % 3 + 1, seat_id=n, quantity=1)) for n in range(1, 31)]
+    bad = log.append(order(400, "negative"))
+
+    await service.executor.run(service.work([*records[:20], bad, *records[20:]]))
+
+    failed = [key for state, key, _ in await letters(database) if state == "failed"]
+    assert "order_id:400" in failed
+
+
+walk_out: list[str] = []
+transient_service = Service(f"shop_transient_{shop.RUN}", system="shop")
+
+
+@transient_service.step
+async def walk(event: OrderPlaced, seat: Seat, tx: AsyncConnection) -> SeatsReserved:
+    """Has its own backend terminated, as often as `walk_out` says."""
+    if event.note == "terminate" and walk_out:
+        walk_out.pop()
+        await tx.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+    if event.note == "deadlock":
+        await tx.execute(text("set local deadlock_timeout = '50ms'"))
+        await tx.execute(text("select 1 from seat where seat_id = 101 for update"))
+        met.set()
+        await tx.execute(text("select 1 from seat where seat_id = 102 for update"))
+    seat.free -= 1
+    return _reserved(event)
+
+
+met = asyncio.Event()
+
+
+async def test_a_terminated_backend_is_reported_as_passing_trouble(database: Database) -> None:
+    walk_out[:] = ["once"]
+    worker, log = Worker(transient_service, database), Log()
+    records = [log.append(order(n, "terminate" if n == 5 else "")) for n in range(1, 11)]
+
+    with pytest.raises(TransientError):
+        await worker.poll(*records)
+
+    assert await rows(database, "select * from clinic_lib.inbox") == []
+
+
+async def test_after_a_terminated_backend_the_same_poll_is_handled_whole(database: Database) -> None:
+    walk_out[:] = ["once"]
+    worker, log = Worker(transient_service, database), Log()
+    work = worker.work([log.append(order(n, "terminate" if n == 5 else "")) for n in range(1, 11)])
+    with pytest.raises(TransientError):
+        await worker.executor.run(work)
+
+    await worker.executor.run(work)
+
+    assert await letters(database) == []
+    assert await value(database, "select count(*) from seat where free = 9") == 10
+
+
+async def test_a_backend_terminated_while_a_poll_waits_for_a_lock_spoils_nothing(
+    database: Database, other_database: Database
+) -> None:
+    worker, log = Worker(shop.seat_service, database), Log()
+    work = worker.work([log.append(order(n)) for n in range(1, 11)])
+
+    async with other_database.transaction() as transaction:
+        await transaction.fetch("select 1 from seat where seat_id = 3 for update")
+        waiting = asyncio.create_task(worker.executor.run(work))
+        while not await transaction.fetch(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where wait_event_type = 'Lock' and datname = current_database()"
+        ):
+            await asyncio.sleep(0.01)
+    with pytest.raises(TransientError):
+        await waiting
+    await worker.executor.run(work)
+
+    assert await letters(database) == []
+    assert await value(database, "select count(*) from seat where free = 9") == 10
+
+
+async def test_a_deadlock_spoils_nothing(database: Database, other_database: Database) -> None:
+    met.clear()
+    worker, log = Worker(transient_service, database), Log()
+    work = worker.work([log.append(order(n, "deadlock" if n == 5 else "")) for n in range(1, 11)])
+
+    async with other_database.transaction() as transaction:
+        await transaction.fetch("set local deadlock_timeout = '30s'")
+        await transaction.fetch("select 1 from seat where seat_id = 102 for update")
+        polled = asyncio.create_task(worker.executor.run(work))
+        await met.wait()
+        crossed = asyncio.create_task(
+            transaction.fetch("select 1 from seat where seat_id = 101 for update")
+        )
+        with pytest.raises(TransientError, match="[dD]eadlock"):
+            await polled
+        await crossed
+    await worker.executor.run(work)
+
+    assert await letters(database) == []
+    assert await value(database, "select count(*) from seat where free = 9") == 10
+
+
+async def test_a_pause_that_costs_the_transaction_spoils_nothing(database_url: str) -> None:
+    paused = Service(f"shop_paused_{shop.RUN}", system="shop")
+    pauses = [1.5]
+
+    @paused.step
+    def doze(event: OrderPlaced, seat: Seat) -> SeatsReserved:
+        if pauses:
+            time.sleep(pauses.pop())
+        seat.free -= 1
+        return _reserved(event)
+
+    database = Database(database_url, idle_seconds=1)
+    worker = Worker(paused, database)
+    work = worker.work([Log().append(order(1))])
+
+    try:
+        for _ in range(3):
+            try:
+                await worker.executor.run(work)
+                break
+            except TransientError:
+                await database.forget_connections()
+        assert await letters(database) == []
+        assert await value(database, "select free from seat where seat_id = 1") == 9
+    finally:
+        await database.close()
+
+
+async def test_a_database_that_is_away_is_passing_trouble() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:9/none")
+
+    with pytest.raises(TransientError):
+        await Worker(shop.seat_service, database).poll(Log().append(order(1)))
+
+    await database.close()
+
+
+# --- functions that take the transaction
+
+own_sql_service = Service(f"shop_own_sql_{shop.RUN}", system="shop")
+
+
+@own_sql_service.step
+def show(event: OrderPlaced, page: MyPage | None) -> MyPage:
+    return MyPage(event.order_id, "placed")
+
+
+@own_sql_service.step
+async def mark_pages(event: SeatsReserved, tx: AsyncConnection) -> OrderCancelled | None:
+    """Writes, and then fails as the quantity says."""
+    await tx.execute(text("update my_page set status = 'marked' where order_id = 1"))
+    match event.quantity:
+        case 2:
+            raise RuntimeError("after it wrote")
+        case 3:
+            await tx.execute(text("select 1 / 0"))
+        case 4:
+            return OrderCancelled(order_id=event.order_id, reason="x" * 200)
+    return None
+
+
+@own_sql_service.step
+def see(event: OrderCancelled, page: MyPage) -> OrderPlaced:
+    return OrderPlaced(order_id=event.order_id, seat_id=1, quantity=1, note=page.status)
+
+
+@own_sql_service.step
+async def count_all(event: OrderConfirmed, tx: AsyncConnection) -> OrderCancelled:
+    seen = (await tx.execute(text("select count(*) from my_page"))).scalar_one()
+    return OrderCancelled(order_id=event.order_id, reason=f"{seen} pages")
+
+
+def reserved(number: int, quantity: int) -> SeatsReserved:
+    return SeatsReserved(order_id=number, seat_id=1, quantity=quantity)
+
+
+async def payloads(database: Database) -> list[str]:
+    found = await rows(database, "select convert_from(payload, 'UTF8') from clinic_lib.outbox order by id")
+    return [payload for (payload,) in found]
+
+
+async def test_own_sql_sees_what_earlier_messages_of_the_poll_wrote(database: Database) -> None:
+    worker, log = Worker(own_sql_service, database), Log()
+
+    await worker.poll(
+        log.append(order(1)), log.append(order(2)), log.append(OrderConfirmed(order_id=1)), log.append(order(3))
+    )
+
+    (payload,) = await payloads(database)
+    assert "2 pages" in payload
+
+
+async def test_what_own_sql_wrote_is_seen_by_later_functions_of_the_poll(database: Database) -> None:
+    worker, log = Worker(own_sql_service, database), Log()
+
+    await worker.poll(
+        log.append(order(1)),
+        log.append(reserved(1, 1)),
+        log.append(OrderCancelled(order_id=1, reason="look")),
+    )
+
+    (payload,) = await payloads(database)
+    assert '"note":"marked"' in payload
+
+
+@pytest.mark.parametrize("quantity", [2, 3])
+async def test_own_sql_that_fails_is_undone_alone(quantity: int, database: Database) -> None:
+    worker, log = Worker(own_sql_service, database), Log()
+
+    await worker.poll(log.append(order(1)), log.append(reserved(7, quantity)), log.append(order(2)))
+
+    assert await rows(database, "select order_id, status from my_page order by 1") == [
+        (1, "placed"),
+        (2, "placed"),
+    ]
+    assert [(state, key) for state, key, _ in await letters(database)] == [("failed", "order_id:7")]
+
+
+async def test_own_sql_whose_event_is_too_large_is_undone(database: Database) -> None:
+    worker, log = Worker(own_sql_service, database), Log()
+    worker.executor.plan.largest_event_bytes = 500
+
+    await worker.poll(log.append(order(1)), log.append(reserved(7, 4)))
+
+    assert await value(database, "select status from my_page") == "placed"
+    assert [(state, key) for state, key, _ in await letters(database)] == [("failed", "order_id:7")]
+
+
+async def test_own_sql_is_undone_when_another_function_of_the_same_event_raises(database: Database) -> None:
+    service = Service(f"shop_pair_{shop.RUN}", system="shop")
+
+    @service.step
+    async def write(event: OrderPlaced, tx: AsyncConnection) -> None:
+        await tx.execute(text("insert into my_page values (5, 'written', '[]')"))
+
+    @service.step
+    def stumble(event: OrderPlaced) -> None:
+        raise RuntimeError("after the other one wrote")
+
+    service.projection(show_nothing)
+
+    await Worker(service, database).poll(Log().append(order(1)))
+
+    assert await rows(database, "select * from my_page") == []
+    assert [state for state, *_ in await letters(database)] == ["failed"]
+
+
+def show_nothing(event: OrderConfirmed, page: MyPage | None) -> None:
+    """Names the table, so that the service has it."""
+
+
+async def test_own_sql_cannot_end_the_transaction(database: Database) -> None:
+    service = Service(f"shop_commit_{shop.RUN}", system="shop")
+
+    @service.step
+    async def commit(event: OrderPlaced, tx: AsyncConnection) -> None:
+        await tx.execute(text("insert into my_page values (5, 'written', '[]')"))
+        await tx.commit()
+        raise RuntimeError("after its commit")
+
+    await Worker(service, database).poll(Log().append(order(1)))
+
+    assert await rows(database, "select * from my_page") == []
+
+
+# --- commands
+
+
+class Sell(Command):
+    order_id: Id
+    way: str
+
+
+selling_service = Service(f"shop_selling_{shop.RUN}", system="shop")
+
+
+@selling_service.command("POST", "/sales")
+async def sell(command: Sell, tx: AsyncConnection) -> OrderConfirmed:
+    statement = {
+        "well": "update seat set free = free - 1 where seat_id = 1",
+        "badly": "update seat set free = -1 where seat_id = 2",
+        "terminate": "select pg_terminate_backend(pg_backend_pid())" if walk_out else "select 1",
+    }[command.way]
+    if command.way == "terminate" and walk_out:
+        walk_out.pop()
+    await tx.execute(text(statement))
+    return OrderConfirmed(order_id=command.order_id)
+
+
+class Rename(Command):
+    seat_id: Id
+    name: str
+
+
+@selling_service.command("POST", "/names")
+def rename(command: Rename, seat: Seat) -> None:
+    seat.name = command.name
+    seat.free -= 1
+
+
+async def test_each_command_of_a_group_has_its_own_answer(database: Database) -> None:
+    worker = Worker(selling_service, database)
+    names = ["one", "two", "two", "taken", "five"]
+    group = [worker.delivery(Rename(seat_id=n, name=name)) for n, name in enumerate(names, 1)]
+
+    await worker.executor.run(Work("commands", group))
+
+    assert [each.answer for each in (group[0], group[1], group[4])] == [DONE] * 3
+    assert all(isinstance(each.answer, Exception) for each in (group[2], group[3]))
+    assert await rows(database, "select name from seat where free = 9 order by seat_id") == [
+        ("one",),
+        ("two",),
+        ("five",),
+    ]
+
+
+async def test_a_command_that_was_committed_is_not_carried_out_again_with_its_group(
+    database: Database,
+) -> None:
+    walk_out[:] = ["once"]
+    worker = Worker(selling_service, database)
+    commands = [
+        Rename(seat_id=1, name="one"),
+        Rename(seat_id=2, name="taken"),
+        Sell(order_id=1, way="terminate"),
+    ]
+    group = [worker.delivery(command) for command in commands]
+    work = Work("commands", group)
+
+    for _ in range(3):
+        try:
+            await worker.executor.run(work)
+            break
+        except TransientError:
+            await database.forget_connections()
+
+    assert await value(database, "select free from seat where seat_id = 1") == 9
+
+
+async def test_a_command_about_a_missing_row_is_told_so(database: Database) -> None:
+    worker = Worker(selling_service, database)
+
+    answer = await worker.command(Rename(seat_id=900, name="nowhere"))
+
+    assert isinstance(answer, CommandError)
+    assert answer.status == 404
