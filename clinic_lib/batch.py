@@ -78,7 +78,8 @@ class Batch:
         ids = await self._draw_ids(deliveries)
         keys = sorted({each.key for each in deliveries if each.key})
         (locked,) = await self.transaction.fetch(LOCK, sorted(_lock_number(key) for key in keys))
-        self.work.transaction_id = locked[0]
+        for each in self.work.deliveries:
+            each.transaction_id = locked[0]
         desk = Desk(
             source=self.plan.service,
             now_text=datetime.now(UTC).isoformat(),

@@ -101,8 +101,7 @@ class CommandQueue:
                 await self._executor.database.forget_connections()
                 if attempt == ATTEMPTS:
                     raise
-                if await self._executor.committed(work):
-                    return
+                await self._executor.settle(deliveries)
                 work = Work("commands", [each for each in deliveries if not each.settled])
 
     def _refuse(self, group: list[tuple[CommandDelivery, asyncio.Future[None]]], error: Exception) -> None:

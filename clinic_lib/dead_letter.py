@@ -1,6 +1,6 @@
 """Dead letters: messages a service gave up on, whole, with the error; and the keys that wait behind them.
 
-A key is parked while it has a failed letter: its later messages are stored here too, as `waiting`, so that
+A key is parked while it has a letter: its later messages are stored here too, as `waiting`, so that
 they are handled in order after a redrive. A record that is no event of ours is `malformed` and parks nothing.
 """
 

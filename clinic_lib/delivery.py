@@ -28,7 +28,8 @@ class Answer:
 class Delivery:
     """A message to be handled. `key` is what is locked and parked: `reception_id:17`; a command that makes a
     new saga has none yet. `record` is set for what came from Kafka, `respond` for a command that is answered;
-    `settled` once its transaction has committed.
+    `settled` once its transaction has committed. `transaction_id` is PostgreSQL's of the last attempt: when the
+    connection broke in the commit, the server still knows how it ended.
     """
 
     message: Any
@@ -39,6 +40,7 @@ class Delivery:
     respond: Callable[[tuple[Any, ...], Rows], Answer] | None = None
     answer: Answer | CommandError | Exception | None = None
     failure: Exception | None = None
+    transaction_id: str | None = None
     settled: bool = False
 
     @property
@@ -63,16 +65,11 @@ class CommandDelivery(Delivery):
 
 @dataclass(slots=True)
 class Work:
-    """What one transaction is to handle. `next_offsets` is empty for commands.
-
-    `transaction_id` is PostgreSQL's of the last attempt: when the connection broke while it was committed,
-    the server still knows how it ended.
-    """
+    """What one transaction is to handle. `next_offsets` is empty for commands."""
 
     source: str
     deliveries: list[Any]
     next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
-    transaction_id: str | None = None
 
     def halves(self) -> "tuple[Work, Work]":
         """Two smaller works in the same order; the first moves the offsets only as far as it goes."""
@@ -83,8 +80,7 @@ class Work:
             if self.next_offsets
             else {}
         )
-        half = replace(self, transaction_id=None)
-        return replace(half, deliveries=first, next_offsets=reached), replace(half, deliveries=second)
+        return replace(self, deliveries=first, next_offsets=reached), replace(self, deliveries=second)
 
 
 def lock_key(event: Event) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import configure_mappers
 
 from clinic_lib import telemetry
 from clinic_lib.batch import Batch, Plan
-from clinic_lib.delivery import Work
+from clinic_lib.delivery import Delivery, Work
 from clinic_lib.desk import IdsExhausted
 from clinic_lib.errors import TransientError
 from clinic_lib.handlers import Handler
@@ -17,6 +17,8 @@ from clinic_lib.outbox import Outlet
 from clinic_lib.storage import Database
 
 __all__ = ["Executor"]
+
+COMMITTED = "select id from unnest($1::text[]) as id where pg_xact_status(id::xid8) = 'committed'"
 
 log = logging.getLogger(__name__)
 
@@ -59,22 +61,22 @@ class Executor:
             else:
                 raise
 
-    async def committed(self, work: Work) -> bool:
-        """Whether the last attempt at `work` was committed although its connection broke.
+    async def settle(self, deliveries: Iterable[Delivery]) -> None:
+        """Find out which of `deliveries` were committed although the connection broke.
 
         Source: https://www.postgresql.org/docs/current/functions-info.html (pg_xact_status)
         """
-        if work.transaction_id is None:
-            return False
+        unknown = [each for each in deliveries if each.transaction_id and not each.settled]
         async with self.database.session() as session:
-            rows = await session.fetch("select pg_xact_status($1::text::xid8)", work.transaction_id)
-        return bool(rows[0][0] == "committed")
+            rows = await session.fetch(COMMITTED, list({each.transaction_id for each in unknown}))
+        committed = {row[0] for row in rows}
+        for each in unknown:
+            each.settled = each.transaction_id in committed
 
     async def _transact(self, work: Work) -> None:
         started, sent = perf_counter(), self.outlet.take_sent()
-        work.transaction_id = None
         for delivery in work.deliveries:
-            delivery.answer = None
+            delivery.answer = delivery.transaction_id = None
         try:
             async with self.database.transaction() as transaction:
                 batch = Batch(self.plan, transaction, work, self.outlet, sent)

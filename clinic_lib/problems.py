@@ -32,6 +32,10 @@ PROBLEM_SCHEMA = {
 }
 
 
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""RFC 9110's names, which Python's `http` has from 3.13 on."""
+
+
 def problem(
     status: int,
     detail: str,
@@ -42,7 +46,7 @@ def problem(
     """An `application/problem+json` answer; `errors` lists each wrong field."""
     content: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
     }

@@ -141,6 +141,7 @@ def main(base_url: str) -> int:
         with httpx2.Client(base_url=base_url, timeout=SETTLES_WITHIN_SECONDS) as client:
             for title, steps in STORIES.items():
                 tell(title, steps, client, console)
+                console.print()
     except (httpx2.HTTPError, UnsettledError) as exc:
         console.print(f"[red]{base_url}: {exc}")
         return 1

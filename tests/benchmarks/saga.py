@@ -37,16 +37,17 @@ class Result(NamedTuple):
     gate: list[str]
 
 
-async def measure(sagas: int, records: int, *, refused: float = 1 / 3) -> Result:
-    """Place `sagas` orders in groups of `records` and wait until my page shows the end of each."""
+async def measure(sagas: int, records: int, kafka: str, postgresql: str) -> Result:
+    """Place `sagas` orders in groups of `records`, a third too many, and wait until my page shows how each ended."""
     run = uuid4().hex[:8]
     _rename_topic(f"reservation-{run}")
-    async with _databases(run) as urls, _running(urls, records) as (order, seat, page):
-        free = int(sagas / BLOCKS * 3 * (1 - refused))
+    async with (
+        _databases(run, postgresql) as urls,
+        _running(urls, kafka, records) as (order, seat, page),
+    ):
+        free = 2 * (sagas // BLOCKS)
         async with seat.database.session() as session:
-            await session.execute(
-                "insert into seat select i, $1 from generate_series(1, $2) i", free, BLOCKS
-            )
+            await session.execute("insert into seat select i, $1 from generate_series(1, $2) i", free, BLOCKS)
         started, cpu = time.perf_counter(), time.process_time()
         await _place(order, sagas, records)
         while await _count(page, "select count(*) from my_page where status <> 'placed'") < sagas:
@@ -104,8 +105,8 @@ def _rename_topic(topic: str) -> None:
 
 
 @asynccontextmanager
-async def _databases(run: str) -> AsyncIterator[list[str]]:
-    server = make_url(os.environ["DATABASE_URL"])
+async def _databases(run: str, postgresql: str) -> AsyncIterator[list[str]]:
+    server = make_url(postgresql)
     names = [f"{name}_{run}" for name in ("order", "seat", "my_page")]
     connection = await asyncpg.connect(server.render_as_string(False))
     for name in names:
@@ -119,13 +120,13 @@ async def _databases(run: str) -> AsyncIterator[list[str]]:
 
 
 @asynccontextmanager
-async def _running(urls: list[str], records: int) -> AsyncIterator[list[Runtime]]:
+async def _running(urls: list[str], kafka: str, records: int) -> AsyncIterator[list[Runtime]]:
     services: list[Service] = [reservation.order_service, reservation.seat_service, reservation.page_service]
     runtimes = []
     for url, service in zip(urls, services, strict=True):
         settings = ServiceSettings(
             database_url=url,
-            kafka_bootstrap_servers=os.environ["KAFKA_BOOTSTRAP_SERVERS"],
+            kafka_bootstrap_servers=kafka,
             poll_records=records,
             kafka_partitions=4,
         )
@@ -142,7 +143,8 @@ async def _running(urls: list[str], records: int) -> AsyncIterator[list[Runtime]
 
 
 if __name__ == "__main__":
-    result = uvloop.run(measure(int(sys.argv[1]), int(sys.argv[2])))
+    servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"], os.environ["DATABASE_URL"]
+    result = uvloop.run(measure(int(sys.argv[1]), int(sys.argv[2]), *servers))
     print(
         f"{result.sagas_per_second:,.0f} sagas/s, {result.cpu_microseconds_per_saga:,.0f} µs CPU a saga, "
         f"gate: {', '.join(result.gate) or 'passed'}"
