@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5
 COMMIT_SECONDS = 1.0
+LOG_CUT = (
+    "partition {n} of {topic} ends at {end}, yet {handled} records of it were handled: the topic was made anew or "
+    "cut. Nothing of it is handled until its row in clinic_lib.checkpoint is set to where to go on"
+)
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -141,18 +145,21 @@ class Consumer(ConsumerRebalanceListener):
         self._skipped: dict[tuple[str, int], int] = {}
         self._to_commit: dict[TopicPartition, int] = {}
         self._busy = asyncio.Lock()
+        self.fault: str | None = None
         self._consumer: AIOKafkaConsumer | None = None
 
     @property
     def topics(self) -> list[str]:
         return sorted({each.event.declaration.topic for each in self._known.values()})
 
-    def subscribe(self, broker: KafkaBroker, replica: int) -> Any:
-        """The FastStream subscriber: batched, acknowledged by us, a static member so that a restart is quick."""
+    def subscribe(self, broker: KafkaBroker, replica: int | None) -> Any:
+        """The FastStream subscriber. With a number of its own a process is a static member: two processes with
+        one number would fence each other out.
+        """
         return broker.subscriber(
             *self.topics,
             group_id=self._service,
-            group_instance_id=f"{self._service}-{replica}",
+            group_instance_id=f"{self._service}-{replica}" if replica else None,
             batch=True,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=5000,
@@ -233,10 +240,19 @@ class Consumer(ConsumerRebalanceListener):
         except TransientError as exc:
             log.warning("consumer.seek failed, the group's offsets serve: %s", exc)
             return
-        for each in assigned & consumer.assignment():
+        mine = list(assigned & consumer.assignment())
+        ends = await consumer.end_offsets(mine) if mine else {}
+        for each in mine:
             offset = stored.get((self._log_name(each.topic), each.partition), 0)
             self._skipped.pop((self._log_name(each.topic), each.partition), None)
-            consumer.seek(each, offset)
+            if offset > ends[each]:
+                self.fault = LOG_CUT.format(
+                    topic=each.topic, n=each.partition, end=ends[each], handled=offset
+                )
+                log.error("consumer.seek failed: %s", self.fault)
+                consumer.pause(each)
+            else:
+                consumer.seek(each, offset)
 
     def _log_name(self, topic: str) -> str:
         return f"{self._cluster}/{topic}"

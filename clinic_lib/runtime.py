@@ -74,7 +74,7 @@ class Runtime:
             return self._state
         if not self._consuming and monotonic() - self._started < CONSUMER_GRACE_SECONDS:
             return "joining the consumer group"
-        return None
+        return self.consumer.fault
 
     def refuses(self) -> str | None:
         """Why commands can't be taken now: the tables are not there yet, or the process ends."""

@@ -29,7 +29,8 @@ class ServiceSettings(AdminSettings):
     """Where PostgreSQL and Kafka are, and the limits of a service.
 
     `database_user` and `database_password` override those of the address, so that the password alone is a
-    secret. The number of a topic's partitions is for ever: keys would move to others.
+    secret. The number of a topic's partitions is for ever: keys would move to others. `replica` is a process's
+    own number where each has a lasting one: then it comes back to its partitions without waiting.
     """
 
     database_url: str
@@ -39,7 +40,7 @@ class ServiceSettings(AdminSettings):
     kafka_bootstrap_servers: str
     kafka_partitions: int = Field(default=24, ge=1)
     kafka_replication_factor: int = Field(default=1, ge=1)
-    replica: int = Field(default=1, ge=1)
+    replica: int | None = Field(default=None, ge=1)
     poll_records: int = Field(default=500, ge=1)
     waiting_commands: int = Field(default=1000, ge=1)
     largest_event_bytes: int = Field(default=1_000_000, ge=1000)
