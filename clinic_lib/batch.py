@@ -134,7 +134,9 @@ class Batch:
         for each in deliveries:
             if isinstance(each, CommandDelivery) and each.key is None and each.key_field:
                 load = next(
-                    load for load in each.handlers[0].loads if each.key_field in row_table(load.row).names
+                    load
+                    for load in each.handlers[0].loads
+                    if not load.many and each.key_field in row_table(load.row).names
                 )
                 waiting.append((each, load))
         for load in {load for _, load in waiting}:

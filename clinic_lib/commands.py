@@ -23,6 +23,7 @@ from clinic_lib.idempotency import IdempotencyKey
 from clinic_lib.messages import Command, Envelope, new_message_id
 from clinic_lib.problems import problem, problem_of
 from clinic_lib.queries import Query, ResourceId
+from clinic_lib.rows import row_table
 
 __all__ = ["CommandEndpoint", "CommandQueue"]
 
@@ -53,7 +54,8 @@ class CommandQueue:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._refuse(self._take(), UnavailableError("the service is stopping"))
+        while self._waiting:
+            self._refuse(self._take(), UnavailableError("the service is stopping"))
 
     async def submit(self, delivery: CommandDelivery) -> Answer | Exception:
         """Have a command carried out. Raises `UnavailableError` when too many wait already."""
@@ -184,7 +186,9 @@ class CommandEndpoint:
         return None
 
     def _row_knows_key(self) -> bool:
-        return any(not load.many for load in self.handler.loads)
+        return any(
+            not load.many and self.key_field in row_table(load.row).names for load in self.handler.loads
+        )
 
     def _respond(self, command: Command) -> Any:
         if self.query is None:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from pydantic import Field, TypeAdapter, ValidationError
@@ -71,7 +72,7 @@ class Subscription:
 
 
 def subscriptions(handlers: Sequence[Handler]) -> dict[bytes, Subscription]:
-    """By the type header: compensations run after the steps of the same event, all in order of declaration."""
+    """By the type header; the functions of one event run in the order of their declaration."""
     found: dict[type[Event], list[Handler]] = {}
     for handler in handlers:
         for message in handler.messages:
@@ -131,6 +132,16 @@ def _malformed(record: ConsumerRecord, position: Position, error: Exception) -> 
     return RecordDelivery(None, envelope, (), None, record, failure=error, position=position)
 
 
+def _leave_when_stopped(consumer: AIOKafkaConsumer) -> None:
+    """A process that ends in order hands its partitions over at once; only one that died is waited for.
+
+    A static member stays in the group until its session times out, and the client has no public way to leave.
+    """
+    coordinator = consumer._coordinator
+    if isinstance(coordinator, GroupCoordinator):
+        coordinator._group_instance_id = None
+
+
 class Consumer(ConsumerRebalanceListener):
     """Feeds one service's executor from its topics."""
 
@@ -181,6 +192,7 @@ class Consumer(ConsumerRebalanceListener):
         finally:
             committer.cancel()
             await self._commit(consumer)
+            _leave_when_stopped(consumer)
 
     async def _handle(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         work, skipped = self._work(polled)

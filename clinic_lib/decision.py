@@ -7,7 +7,6 @@ here reads a clock or does I/O, except a handler that asks for the transaction.
 
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from clinic_lib.compensation import Barrier, Run
@@ -18,7 +17,7 @@ from clinic_lib.errors import CommandError, NotFoundError
 from clinic_lib.handlers import Handler, Load, Parameter
 from clinic_lib.messages import Event
 from clinic_lib.rows import Image, row_table
-from clinic_lib.storage import Transaction, is_transient
+from clinic_lib.storage import is_transient
 
 __all__ = ["decide", "done_events"]
 
@@ -55,13 +54,12 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
     """Handle one message, whole or not at all; what it returns must be loaded first."""
     journal = Journal()
     try:
-        if delivery.failure is not None:
-            raise delivery.failure
-        results: list[Any] = []
-        for handler in delivery.handlers:
-            results += await _handle(handler, delivery, desk, journal)
-        if delivery.respond is not None:
-            delivery.answer = delivery.respond(tuple(results), desk.rows)
+        if delivery.uses_transaction:
+            assert desk.transaction is not None
+            async with desk.transaction.savepoint():
+                await _run(delivery, desk, journal)
+        else:
+            await _run(delivery, desk, journal)
     except RowMissing as missing:
         journal.undo(desk)
         return missing
@@ -73,6 +71,16 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
     else:
         desk.events += journal.events
     return None
+
+
+async def _run(delivery: Delivery, desk: Desk, journal: Journal) -> None:
+    if delivery.failure is not None:
+        raise delivery.failure
+    results: list[Any] = []
+    for handler in delivery.handlers:
+        results += await _handle(handler, delivery, desk, journal)
+    if delivery.respond is not None:
+        delivery.answer = delivery.respond(tuple(results), desk.rows)
 
 
 def _fail(delivery: Delivery, desk: Desk, error: Exception) -> None:
@@ -168,12 +176,9 @@ async def _call(
     handler: Handler, delivery: Delivery, done: Event | None, desk: Desk, journal: Journal
 ) -> list[Any]:
     arguments = [_argument(each, delivery, done, desk, journal) for each in handler.parameters]
+    result = handler.function(*arguments)
     if handler.uses_transaction:
-        assert desk.transaction is not None
-        async with _savepoint(desk.transaction):
-            result = await handler.function(*arguments)
-    else:
-        result = handler.function(*arguments)
+        result = await result
     results = _several(result)
     for each in results:
         if isinstance(each, Event):
@@ -194,10 +199,6 @@ def _take_in(row: Any, desk: Desk, journal: Journal) -> None:
         if all(instance is not present for _, instance, _ in journal.images):
             raise ValueError(f"{table.table.name} {table.key_of(row.__dict__)} exists already")
         table.restore(present, table.image(row))
-
-
-def _savepoint(transaction: Transaction) -> AbstractAsyncContextManager[None]:
-    return transaction.savepoint()
 
 
 def _several(result: Any) -> list[Any]:

@@ -1,8 +1,9 @@
 """The batch executor: one Kafka poll, or all commands that wait, in one database transaction."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import configure_mappers
@@ -18,7 +19,8 @@ from clinic_lib.storage import Database
 
 __all__ = ["Executor"]
 
-COMMITTED = "select id from unnest($1::text[]) as id where pg_xact_status(id::xid8) = 'committed'"
+STATUS = "select id, pg_xact_status(id::xid8) from unnest($1::text[]) as id"
+IN_DOUBT_SECONDS = 12  # longer than the server lets a transaction be idle
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +66,25 @@ class Executor:
     async def settle(self, deliveries: Iterable[Delivery]) -> None:
         """Find out which of `deliveries` were committed although the connection broke.
 
+        Raises `TransientError` when the server can't say it within 12 seconds.
         Source: https://www.postgresql.org/docs/current/functions-info.html (pg_xact_status)
         """
         unknown = [each for each in deliveries if each.transaction_id and not each.settled]
-        async with self.database.session() as session:
-            rows = await session.fetch(COMMITTED, list({each.transaction_id for each in unknown}))
-        committed = {row[0] for row in rows}
+        status = await self._status({each.transaction_id for each in unknown})
         for each in unknown:
-            each.settled = each.transaction_id in committed
+            each.settled = status[each.transaction_id] == "committed"
+
+    async def _status(self, transaction_ids: set[str | None]) -> dict[str | None, str]:
+        """How transactions ended; the server may not have noticed yet that a connection broke."""
+        deadline = monotonic() + IN_DOUBT_SECONDS
+        while True:
+            async with self.database.session() as session:
+                status = {row[0]: row[1] for row in await session.fetch(STATUS, list(transaction_ids))}
+            if "in progress" not in status.values():
+                return status
+            if monotonic() > deadline:
+                raise TransientError("a transaction whose connection broke has not ended")
+            await asyncio.sleep(0.1)
 
     async def _transact(self, work: Work) -> None:
         started, sent = perf_counter(), self.outlet.take_sent()

@@ -73,6 +73,14 @@ class HttpMetrics:
             http_seconds.labels(*labels).observe(perf_counter() - started)
 
 
+def _without_colours(
+    logger: object, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """uvicorn repeats each line with its colours."""
+    event.pop("color_message", None)
+    return event
+
+
 def crash_point(name: CrashPoint) -> None:
     """Die here as by `kill -9` when the environment's CLINIC_CRASH_POINT says so.
 
@@ -100,7 +108,7 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_colours],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *([] if terminal else [structlog.processors.format_exc_info]),

@@ -1,7 +1,9 @@
 """A real Kafka broker (KRaft, one node) as a child process: jars from Maven Central, Java from a wheel."""
 
+import base64
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -15,7 +17,6 @@ from clinic_lib.local.spawn import problem_of
 
 __all__ = ["Kafka"]
 
-CLUSTER_ID = "Y2xpbmljLWxvY2FsLWthZg"
 HEAP = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 QUIET = ("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow")
 
@@ -134,6 +135,8 @@ class Kafka:
             raise StackError(problem.splitlines()[-1])
 
     async def _format(self) -> None:
-        arguments = ("--cluster-id", CLUSTER_ID, "--config", str(self._properties))
+        # a new id each time: services keep what they have handled by it
+        cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        arguments = ("--cluster-id", cluster_id, "--config", str(self._properties))
         if problem := await problem_of(*self._java("kafka.tools.StorageTool", "format", *arguments)):
             raise StackError(f"Kafka's data folder {self._data} can't be formatted: {problem}")

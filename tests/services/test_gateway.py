@@ -13,10 +13,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
-from clinic_lib.errors import ConfigurationError
 from clinic_lib.local.ports import free_port
-from clinic_lib.settings import load_settings
-from services.gateway.settings import GatewaySettings
 from tests.services.upstream import Echo, Misbehaving, misbehaving, serving
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -299,17 +296,3 @@ def test_requests_are_counted_by_route(client: httpx2.Client, gateway: Gateway) 
         in metrics
     )
     assert "4711" not in metrics
-
-
-@pytest.mark.parametrize(
-    "routes", [None, "", "not json", "[]", "{}", '{"receptions": "http://x"}', '{"/a": "ftp://x"}']
-)
-def test_wrong_settings_are_named_in_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, routes: str | None
-) -> None:
-    monkeypatch.delenv("GATEWAY_ROUTES", raising=False)
-    if routes is not None:
-        monkeypatch.setenv("GATEWAY_ROUTES", routes)
-
-    with pytest.raises(ConfigurationError, match="wrong settings in the environment: GATEWAY_ROUTES"):
-        load_settings(GatewaySettings)
