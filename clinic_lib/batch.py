@@ -241,8 +241,8 @@ def _wanted(
             continue
         for handler in each.handlers:
             sources: Sequence[Any] = (None,)
-            if handler.compensates is not None and handler.done:
-                sources = done_events(desk.barrier, each.key or "", handler.compensates)
+            if handler.compensates is not None:
+                sources = done_events(desk.barrier, each.key or "", handler)
             for load in handler.loads:
                 values = wanted.setdefault(load.row, {}).setdefault(load.columns, set())
                 for done in sources:

@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
@@ -29,7 +29,7 @@ from clinic_lib.errors import MalformedRecordError, TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
 from clinic_lib.inbox import Position
-from clinic_lib.messages import Envelope, Event, fast_uuid
+from clinic_lib.messages import Envelope, Event, fast_uuid, holds_nul
 
 __all__ = ["Consumer", "Subscription", "decode", "subscriptions"]
 
@@ -42,7 +42,6 @@ LOG_CUT = (
     "cut. Nothing of it is handled until its row in clinic_lib.checkpoint is set to where to go on"
 )
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 EventT = TypeVar("EventT", bound=Event)
@@ -72,9 +71,9 @@ class Subscription:
 
 
 def subscriptions(handlers: Sequence[Handler]) -> dict[bytes, Subscription]:
-    """By the type header; the functions of one event run in the order of their declaration."""
+    """By the type header; of one event's functions the compensations run last."""
     found: dict[type[Event], list[Handler]] = {}
-    for handler in handlers:
+    for handler in sorted(handlers, key=lambda each: each.kind == "compensation"):
         for message in handler.messages:
             if issubclass(message, Event):
                 found.setdefault(message, []).append(handler)
@@ -106,7 +105,7 @@ def _event(
         raise MalformedRecordError("the header `id` is not the 16 bytes of a UUID")
     if not record.value:
         raise MalformedRecordError("the record has no value")
-    if b"\\u0000" in record.value and NUL.search(record.value):
+    if holds_nul(record.value):
         raise MalformedRecordError("a text holds a NUL, which no database takes")
     wire = known.read(record.value)
     event: Event = wire["data"]
@@ -127,8 +126,7 @@ def _event(
 def _malformed(record: ConsumerRecord, position: Position, error: Exception) -> RecordDelivery:
     """It has no id of its own to trust, so its place in the log is its id."""
     message_id = uuid5(NAMESPACE_OID, f"{position.log}/{position.partition}/{position.offset}")
-    now = datetime.fromtimestamp(record.timestamp / 1000).astimezone()
-    envelope = Envelope(message_id, now, source="", correlation_id=message_id)
+    envelope = Envelope(message_id, datetime.now(UTC), source="", correlation_id=message_id)
     return RecordDelivery(None, envelope, (), None, record, failure=error, position=position)
 
 

@@ -160,9 +160,12 @@ async def _compensate(handler: Handler, delivery: Delivery, desk: Desk, journal:
         desk.barrier.add(closed)
 
 
-def done_events(barrier: Barrier, saga: str, step: Handler) -> list[Event | None]:
-    """What the runs of a step that are to be undone had answered."""
-    return [_done(step, run) for run in barrier.to_undo(saga, step.name)]
+def done_events(barrier: Barrier, saga: str, compensation: Handler) -> list[Event | None]:
+    """What the runs that `compensation` is to undo had answered."""
+    step = compensation.compensates
+    assert step is not None
+    answers = [_done(step, run) for run in barrier.to_undo(saga, step.name)]
+    return [done for done in answers if not compensation.done or isinstance(done, compensation.done)]
 
 
 def _done(step: Handler, run: Run) -> Event | None:

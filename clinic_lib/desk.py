@@ -11,7 +11,7 @@ from clinic_lib.compensation import Barrier, Run
 from clinic_lib.dead_letter import DeadLetter
 from clinic_lib.errors import EventTooLargeError
 from clinic_lib.handlers import Load
-from clinic_lib.messages import Envelope, Event, new_message_id
+from clinic_lib.messages import Envelope, Event, holds_nul, new_message_id
 from clinic_lib.outbox import Outgoing
 from clinic_lib.rows import Image, Rows, RowTable
 from clinic_lib.storage import NewIds, Transaction
@@ -98,6 +98,6 @@ def encode(event: Event, cause: Envelope, desk: Desk) -> Outgoing:
             f"the event {declaration.type} would have {len(payload):,} bytes; "
             f"the broker takes {desk.largest_event_bytes:,}"
         )
-    if b"\\u0000" in payload:
+    if holds_nul(payload):
         raise ValueError(f"a text of {declaration.type} holds a NUL, which no database takes")
     return Outgoing(message_id, declaration.topic, declaration.aggregate, subject, declaration.type, payload)

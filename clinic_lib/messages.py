@@ -6,6 +6,7 @@ costs about a microsecond per message and hop.
 Source: https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-format.md
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -28,9 +29,11 @@ __all__ = [
     "PastDate",
     "Text",
     "fast_uuid",
+    "holds_nul",
     "new_message_id",
 ]
 
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 
 
@@ -152,6 +155,11 @@ class Envelope(NamedTuple):
 def new_message_id() -> UUID:
     """A UUIDv7: it sorts by time, so the inbox can be partitioned by it."""
     return fast_uuid(uuid7().bytes)
+
+
+def holds_nul(json: bytes) -> bool:
+    """Whether a text in it has a NUL, which PostgreSQL's text can't hold; an escaped backslash before it is none."""
+    return b"\\u0000" in json and NUL.search(json) is not None
 
 
 def fast_uuid(value: bytes | str) -> UUID:

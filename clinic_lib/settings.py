@@ -43,7 +43,7 @@ class ServiceSettings(AdminSettings):
     replica: int | None = Field(default=None, ge=1)
     poll_records: int = Field(default=500, ge=1)
     waiting_commands: int = Field(default=1000, ge=1)
-    largest_event_bytes: int = Field(default=1_000_000, ge=1000)
+    largest_event_bytes: int = Field(default=1_000_000, ge=1000, le=1_000_000)
 
     def database_address(self) -> str:
         """The full address, with user and password in it."""

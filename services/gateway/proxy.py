@@ -19,7 +19,29 @@ __all__ = ["Proxy"]
 IDLE_SECONDS = 3
 """Shorter than a service keeps an idle connection, so that a POST does not meet one that just closed."""
 
+LARGEST_BODY = 1024 * 1024
+"""What a service takes. More is refused here: a service that stops reading looks broken from outside."""
+
 log = structlog.get_logger()
+
+
+class Body:
+    """A request's body as a stream that ends with an error when it grows too large."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.size = int(request.headers.get("content-length", "0"))
+
+    def is_too_large(self) -> bool:
+        return self.size > LARGEST_BODY
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        self.size = 0
+        async for part in self._request.stream():
+            self.size += len(part)
+            if self.is_too_large():
+                raise ValueError("the body is too large")
+            yield part
 
 
 class Answer(StreamingResponse):
@@ -69,18 +91,27 @@ class Proxy:
     async def forward(self, request: Request, target: Target, request_id: str) -> Response:
         """The service's answer, or 503 when none begins."""
         prefix, origin = target
+        body = Body(request)
+        if body.is_too_large():
+            return _too_large()
         try:
             upstream = await self._session.request(
                 request.method,
                 _url(request, origin),
                 headers=request_headers(request, request_id),
-                data=request.stream() if _has_body(request) else None,
+                data=body.stream() if _has_body(request) else None,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError) as exc:
+            if body.is_too_large():
+                return _too_large()
             log.warning("gateway.request.failed", request_id=request_id, route=prefix, error=repr(exc))
             return problem(503, _why(exc, prefix), headers={"Retry-After": "1"})
         return Answer(upstream)
+
+
+def _too_large() -> Response:
+    return problem(413, "the body may have 1 MiB")
 
 
 def _url(request: Request, origin: str) -> URL:

@@ -49,7 +49,7 @@ async def new_database_url(postgresql_url: str) -> AsyncIterator[NewDatabase]:
 async def database_url(postgresql_url: str, template: str) -> AsyncIterator[str]:
     """A database of this test's own, with all tables."""
     name = f"shop_{uuid4().hex[:12]}"
-    await _execute(postgresql_url, f"create database {name} template {template} strategy file_copy")
+    await _execute(postgresql_url, f"create database {name} template {template}")
     yield _address(postgresql_url, name)
     await _execute(postgresql_url, f"drop database if exists {name} with (force)")
 

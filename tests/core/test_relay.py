@@ -222,10 +222,9 @@ async def test_a_producer_that_is_lost_between_flights_is_replaced(
 
 
 async def test_an_idle_relay_remembers_nothing(
-    database: Database, make_producer: MakeProducer, topic: str
+    database: Database, make_producer: MakeProducer, shop_topic: None
 ) -> None:
     worker = Worker(shop.order_service, database)
-    await declare_shop_topic(make_producer)
 
     async with running(database, make_producer) as relay:
         worker.executor.outlet = relay
@@ -238,12 +237,13 @@ async def test_an_idle_relay_remembers_nothing(
         assert relay.known() == []
 
 
-async def declare_shop_topic(make_producer: MakeProducer) -> None:
-    """The broker makes the topic when its partitions are asked for."""
-    producer = make_producer()
-    await producer.start()
-    await producer.partitions_for(shop.TOPIC)
-    await producer.stop()
+@pytest.fixture
+async def shop_topic(kafka_bootstrap_servers: str) -> AsyncIterator[None]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(shop.TOPIC, PARTITIONS, 1)])
+    yield
+    await admin.close()
 
 
 async def test_events_of_900_kilobytes_arrive_whole(
