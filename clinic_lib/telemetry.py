@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import sys
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Literal
 
 import structlog
@@ -73,6 +73,21 @@ class HttpMetrics:
             http_seconds.labels(*labels).observe(perf_counter() - started)
 
 
+class _Seldom(logging.Filter):
+    """The Kafka client says the same many times a second while a broker is away: once in ten seconds is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        key = (record.name, str(record.msg)[:40])
+        if not record.name.startswith("aiokafka") or monotonic() - self._said.get(key, -10.0) >= 10.0:
+            self._said[key] = monotonic()
+            return True
+        return False
+
+
 def _without_colours(
     logger: object, name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
@@ -119,6 +134,7 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("aiokafka", "alembic"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    handler.addFilter(_Seldom())
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

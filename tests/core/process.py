@@ -29,14 +29,15 @@ class ServiceProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, crash_point: CrashPoint | None = None) -> None:
-        environment = os.environ | self.environment | {"PORT": str(self.port), "ADMIN_PORT": str(self.admin_port)}
+        environment = (
+            os.environ | self.environment | {"PORT": str(self.port), "ADMIN_PORT": str(self.admin_port)}
+        )
         if crash_point:
             environment["CLINIC_CRASH_POINT"] = crash_point
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "clinic_lib.server", f"tests.core.shop:serve_{self.name}"),
             cwd=ROOT,
             env=environment,
-            stderr=asyncio.subprocess.DEVNULL,
         )
 
     async def until(self, path: str, status: int, seconds: float = 30) -> None:

@@ -22,9 +22,7 @@ ORDER = {"seat_id": 1, "quantity": 2}
 
 @pytest.fixture
 async def order(database_url: str, kafka_bootstrap_servers: str) -> AsyncIterator[ServiceProcess]:
-    async with service_process(
-        "order", database_url=database_url, kafka=kafka_bootstrap_servers
-    ) as process:
+    async with service_process("order", database_url=database_url, kafka=kafka_bootstrap_servers) as process:
         await process.until("/health/ready", 200)
         yield process
 
@@ -99,7 +97,9 @@ async def _the_same_key_answers_the_same(order: ServiceProcess, database: Databa
     assert await value(database, 'select count(*) from "order"') == count + 1
 
 
-async def _two_at_once_take_effect_once(one: ServiceProcess, other: ServiceProcess, database: Database) -> None:
+async def _two_at_once_take_effect_once(
+    one: ServiceProcess, other: ServiceProcess, database: Database
+) -> None:
     count = await value(database, 'select count(*) from "order"')
     key = f"at once at {one.port} and {other.port}".replace(" ", "-")
 

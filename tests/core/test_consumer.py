@@ -150,14 +150,17 @@ def test_the_search_for_a_nul_agrees_with_json(note: str) -> None:
 
 
 header_names = st.sampled_from(["type", "id", "other"]) | st.text(max_size=5)
-header_values = st.sampled_from([b"OrderPlaced", MESSAGE_ID.bytes, b"OrderConfirmed"]) | st.none() | st.binary()
+header_values = (
+    st.sampled_from([b"OrderPlaced", MESSAGE_ID.bytes, b"OrderConfirmed"]) | st.none() | st.binary()
+)
 json_values: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
 near_events = st.dictionaries(
-    st.sampled_from(["source", "time", "correlationid", "causationid", "traceparent", "data", "id"]), json_values
+    st.sampled_from(["source", "time", "correlationid", "causationid", "traceparent", "data", "id"]),
+    json_values,
 ).map(lambda changes: with_attributes(**changes))
 values = st.none() | st.binary() | json_values.map(lambda v: json.dumps(v).encode()) | near_events
 
@@ -272,4 +275,6 @@ def test_compensations_come_after_the_steps_of_the_same_event() -> None:
 
 def skipped(service: Service) -> float:
     metric = consumer_skipped.labels(service.name)
-    return sum(sample.value for family in metric.collect() for sample in family.samples if "total" in sample.name)
+    return sum(
+        sample.value for family in metric.collect() for sample in family.samples if "total" in sample.name
+    )

@@ -94,7 +94,7 @@ async def test_a_dead_letter_is_the_whole_record_and_says_what_failed(
     await worker.poll(record)
 
     statement = (
-        "select topic, partition, \"offset\", record_key, record_value, type, handler, error, attempts, "
+        'select topic, partition, "offset", record_key, record_value, type, handler, error, attempts, '
         "message_id, traceback like '%the clerk stumbled%', jsonb_array_length(record_headers) "
         "from clinic_lib.dead_letter"
     )
@@ -193,9 +193,7 @@ async def test_a_row_changed_in_place_is_saved(worker: Worker, database: Databas
     assert await value(database, "select steps::text from my_page") == '["placed", "stamped", "cancelled"]'
 
 
-async def test_a_row_that_is_missing_parks_the_key_and_says_which(
-    worker: Worker, database: Database
-) -> None:
+async def test_a_row_that_is_missing_parks_the_key_and_says_which(worker: Worker, database: Database) -> None:
     await worker.poll(Log().append(OrderPlaced(order_id=1, seat_id=77, quantity=1)))
 
     assert await letters(database) == [

@@ -199,9 +199,7 @@ async def test_a_deadlock_spoils_nothing(database: Database, other_database: Dat
         await transaction.fetch("select 1 from seat where seat_id = 102 for update")
         polled = asyncio.create_task(worker.executor.run(work))
         await met.wait()
-        crossed = asyncio.create_task(
-            transaction.fetch("select 1 from seat where seat_id = 101 for update")
-        )
+        crossed = asyncio.create_task(transaction.fetch("select 1 from seat where seat_id = 101 for update"))
         with pytest.raises(TransientError, match="[dD]eadlock"):
             await polled
         await crossed
@@ -296,7 +294,10 @@ async def test_own_sql_sees_what_earlier_messages_of_the_poll_wrote(database: Da
     worker, log = Worker(own_sql_service, database), Log()
 
     await worker.poll(
-        log.append(order(1)), log.append(order(2)), log.append(OrderConfirmed(order_id=1)), log.append(order(3))
+        log.append(order(1)),
+        log.append(order(2)),
+        log.append(OrderConfirmed(order_id=1)),
+        log.append(order(3)),
     )
 
     (payload,) = await payloads(database)

@@ -123,9 +123,7 @@ async def test_another_cluster_begins_anew(database: Database) -> None:
 
 
 @pytest.mark.parametrize("message_id", [UUID(int=0), uuid4(), UUID(int=2**128 - 1)], ids=str)
-async def test_ids_of_no_day_are_accepted_once(
-    message_id: UUID, worker: Worker, database: Database
-) -> None:
+async def test_ids_of_no_day_are_accepted_once(message_id: UUID, worker: Worker, database: Database) -> None:
     log = Log()
 
     await worker.poll(log.append(order(), message_id))

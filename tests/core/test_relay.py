@@ -132,7 +132,11 @@ async def test_a_record_has_the_key_the_type_and_the_id_of_its_event(
         await emptied(database)
 
     (record,) = await read(kafka_bootstrap_servers, topic, 1)
-    assert (record.key, record.value, record.partition) == (b"17", b"seventeen", partition_of(b"17", PARTITIONS))
+    assert (record.key, record.value, record.partition) == (
+        b"17",
+        b"seventeen",
+        partition_of(b"17", PARTITIONS),
+    )
     assert dict(record.headers) == {"type": b"OrderPlaced", "id": event.message_id.bytes}
 
 

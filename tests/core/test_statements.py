@@ -187,9 +187,7 @@ three_tables = Service(f"shop_three_tables_{shop.RUN}", system="shop")
 
 
 @two_tables.step
-def reserve_and_show(
-    event: OrderPlaced, seat: Seat, page: MyPage | None
-) -> tuple[MyPage, SeatsReserved]:
+def reserve_and_show(event: OrderPlaced, seat: Seat, page: MyPage | None) -> tuple[MyPage, SeatsReserved]:
     seat.free -= event.quantity
     reserved = SeatsReserved(order_id=event.order_id, seat_id=event.seat_id, quantity=event.quantity)
     return MyPage(event.order_id, "reserved"), reserved
