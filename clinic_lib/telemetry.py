@@ -81,11 +81,13 @@ class _Seldom(logging.Filter):
         self._said: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        key = (record.name, str(record.msg)[:40])
-        if not record.name.startswith("aiokafka") or monotonic() - self._said.get(key, -10.0) >= 10.0:
-            self._said[key] = monotonic()
+        if not record.name.startswith("aiokafka"):
             return True
-        return False
+        key = (record.name, str(record.msg)[:40])
+        if monotonic() - self._said.get(key, -10.0) < 10.0:
+            return False
+        self._said[key] = monotonic()
+        return True
 
 
 def _without_colours(
