@@ -15,6 +15,7 @@ ClinicError
 
 import inspect
 from collections.abc import Callable
+from traceback import FrameSummary
 from typing import Any
 
 __all__ = [
@@ -42,11 +43,13 @@ class WiringError(ClinicError):
     Raised while the service's module is imported, so that a wrong service never starts.
     """
 
-    def __init__(self, what: str, where: Callable[..., Any] | type | None = None) -> None:
-        super().__init__(f"{what} ({_place(where)})" if where is not None else what)
+    def __init__(self, what: str, where: Callable[..., Any] | type | FrameSummary) -> None:
+        super().__init__(f"{what} ({_place(where)})")
 
 
-def _place(where: Callable[..., Any] | type) -> str:
+def _place(where: Callable[..., Any] | type | FrameSummary) -> str:
+    if isinstance(where, FrameSummary):
+        return f"{where.filename}:{where.lineno}"
     try:
         return f"{inspect.getsourcefile(where)}:{inspect.getsourcelines(where)[1]}"
     except (OSError, TypeError):

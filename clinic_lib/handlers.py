@@ -134,7 +134,7 @@ def _parameter(
     if annotation in simple:
         return Parameter(name, simple[annotation])
     if get_origin(annotation) is NewIds:
-        return Parameter(name, "ids", row=get_args(annotation)[0])
+        return Parameter(name, "ids", row=row_table(get_args(annotation)[0]).row)
     found = row_parameter(annotation)
     if found is None:
         raise WiringError(
@@ -244,8 +244,11 @@ def _hints(function: Function) -> dict[str, Any]:
         hints = get_type_hints(function)
     except NameError as exc:
         raise WiringError(f"{function.__name__}: unknown name in an annotation: {exc}", function) from exc
-    missing = [name for name in inspect.signature(function).parameters if name not in hints]
-    if missing:
-        raise WiringError(f"{function.__name__}: parameter {missing[0]} has no annotation", function)
-    order = (*inspect.signature(function).parameters, "return")
+    parameters = inspect.signature(function).parameters
+    for name, parameter in parameters.items():
+        if name not in hints:
+            raise WiringError(f"{function.__name__}: parameter {name} has no annotation", function)
+        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            raise WiringError(f"{function.__name__}: {name} is called by its place: no *, no **", function)
+    order = (*parameters, "return")
     return {name: hints[name] for name in order if name in hints}

@@ -68,6 +68,11 @@ class Query:
         table = row_table(row)
         model = view or _derived(row, table)
         fields = tuple(model.model_fields)
+        for name in fields:
+            if name != "id" and name not in table.names:
+                raise WiringError(
+                    f"query {path}: {row.__name__} has no column {name} for {model.__name__}", model
+                )
 
         def show(resource: Any) -> BaseModel:
             values = {name: getattr(resource, table.key[0] if name == "id" else name) for name in fields}

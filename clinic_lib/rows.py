@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Table, inspect
-from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+from sqlalchemy import ARRAY, Column, Table, inspect
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Mapper
 

@@ -9,6 +9,7 @@ app = service.asgi()
 """
 
 import re
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -50,7 +51,10 @@ class Service:
 
     def __init__(self, name: str, *, system: str) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise WiringError(f"service {name!r}: a name is lower case letters, digits and underscores")
+            caller = traceback.extract_stack(limit=2)[0]
+            raise WiringError(
+                f"service {name!r}: a name is lower case letters, digits and underscores", caller
+            )
         self.name = name
         self.system = system
         self.handlers: list[Handler] = []

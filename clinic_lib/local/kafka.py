@@ -137,6 +137,6 @@ class Kafka:
     async def _format(self) -> None:
         # a new id each time: services keep what they have handled by it
         cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
-        arguments = ("--cluster-id", cluster_id, "--config", str(self._properties))
+        arguments = (f"--cluster-id={cluster_id}", "--config", str(self._properties))
         if problem := await problem_of(*self._java("kafka.tools.StorageTool", "format", *arguments)):
             raise StackError(f"Kafka's data folder {self._data} can't be formatted: {problem}")

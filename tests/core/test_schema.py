@@ -81,9 +81,8 @@ async def test_a_second_migration_changes_nothing(database_url: str) -> None:
 
     driver.remove_query_logger(note)
     changing = [each for each in statements if each.startswith(("create", "alter", "drop", "comment"))]
-    assert changing == ["create schema if not exists clinic_lib;"] or changing == [
-        "create schema if not exists clinic_lib"
-    ]
+    assert statements
+    assert [each for each in changing if not each.startswith("create schema if not exists")] == []
     await database.close()
 
 
