@@ -134,7 +134,10 @@ def _parameter(
     if annotation in simple:
         return Parameter(name, simple[annotation])
     if get_origin(annotation) is NewIds:
-        return Parameter(name, "ids", row=row_table(get_args(annotation)[0]).row)
+        (row,) = get_args(annotation)
+        if not _is(row, DeclarativeBase):
+            raise WiringError(f"{function.__name__}: {name}: NewIds takes a row, {row} is none", function)
+        return Parameter(name, "ids", row=row)
     found = row_parameter(annotation)
     if found is None:
         raise WiringError(

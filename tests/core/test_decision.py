@@ -2,7 +2,6 @@
 
 import pytest
 
-from clinic_lib import rows as library_rows
 from clinic_lib.service import Service
 from clinic_lib.storage import Database
 from tests.core import shop
@@ -250,4 +249,3 @@ async def test_a_row_is_loaded_once_and_shared_by_the_functions_of_a_poll(
     await worker.poll(*(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=2)) for n in range(1, 5)))
 
     assert await rows(database, "select free from seat where seat_id = 1") == [(2,)]
-    assert library_rows.row_table(Seat) is library_rows.row_table(Seat)

@@ -1,7 +1,6 @@
 """A redelivered message is handled once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -18,10 +17,9 @@ SEATS = 100
 
 
 @pytest.fixture(autouse=True)
-async def seats(database: Database) -> AsyncIterator[None]:
+async def seats(database: Database) -> None:
     async with database.session() as session:
         await session.execute("insert into seat values (1, $1)", SEATS)
-    yield
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from clinic_lib import outbox
 from clinic_lib.errors import EventTooLargeError
 from clinic_lib.messages import new_message_id
-from clinic_lib.outbox import Outgoing, OutboxRow
+from clinic_lib.outbox import OutboxRow, Outgoing
 from clinic_lib.relay import BATCH_BYTES, Relay, partition_of
 from clinic_lib.settings import ServiceSettings
 from clinic_lib.storage import Database
