@@ -70,7 +70,12 @@ async def service_process(
     name: Name, *, database_url: str, kafka: str, crash_point: CrashPoint | None = None, **more: str
 ) -> AsyncIterator[ServiceProcess]:
     """Runs while the block does."""
-    environment = {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_PARTITIONS": "3"}
+    environment = {
+        "DATABASE_URL": database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "KAFKA_PARTITIONS": "3",
+        "REPLICA": "1",
+    }
     process = ServiceProcess(name, environment | {"LOG_LEVEL": "WARNING"} | more)
     await process.start(crash_point)
     try:
