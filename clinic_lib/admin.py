@@ -7,6 +7,7 @@ import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from threading import Event
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,7 +21,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from clinic_lib.problems import http_exception, problem
 from clinic_lib.settings import AdminSettings
 
-__all__ = ["admin_server"]
+__all__ = ["admin_server", "draining"]
+
+draining = Event()
+"""Set when the process was told to end: it is not ready from then on, whatever it still finishes."""
 
 Ready = Callable[[], str | None]
 """Why the process can't serve now, or None when it can."""
@@ -65,7 +69,7 @@ def _admin_app(settings: AdminSettings, ready: Ready, routes: Sequence[BaseRoute
         return JSONResponse({"status": "live"})
 
     async def is_ready(request: Request) -> Response:
-        reason = ready()
+        reason = "draining" if draining.is_set() else ready()
         return (
             problem(503, reason, headers={"Retry-After": "1"})
             if reason

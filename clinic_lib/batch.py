@@ -24,12 +24,13 @@ from clinic_lib.errors import CommandError, InvalidError, NotFoundError
 from clinic_lib.handlers import Load
 from clinic_lib.idempotency import StoredAnswer
 from clinic_lib.outbox import OutboxRow, Outlet
+from clinic_lib.problems import problem_of
 from clinic_lib.rows import Image, Rows, RowTable, row_table
 from clinic_lib.storage import Transaction
 
 __all__ = ["Batch", "Plan"]
 
-LOCK_SPACE = 0x636C << 32
+LOCK_SPACE = 0x6B65 << 32
 LOCK = """
 select pg_current_xact_id()::text, count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) as k
 """
@@ -130,15 +131,11 @@ class Batch:
 
     async def _find_keys(self, deliveries: list[Any]) -> None:
         """A command may name a row without naming its saga: the row knows. Its key never changes."""
-        waiting: list[tuple[CommandDelivery, Any]] = []
-        for each in deliveries:
-            if isinstance(each, CommandDelivery) and each.key is None and each.key_field:
-                load = next(
-                    load
-                    for load in each.handlers[0].loads
-                    if not load.many and each.key_field in row_table(load.row).names
-                )
-                waiting.append((each, load))
+        waiting = [
+            (each, each.key_load)
+            for each in deliveries
+            if isinstance(each, CommandDelivery) and each.key_load is not None
+        ]
         for load in {load for _, load in waiting}:
             table = row_table(load.row)
             mine = [each for each, own in waiting if own == load]
@@ -164,7 +161,7 @@ class Batch:
         drawn = {}
         for table in self.plan.in_order(counts):
             sequence = "select nextval(pg_get_serial_sequence($1, $2)) from generate_series(1, $3)"
-            rows = await self.transaction.fetch(sequence, table.sql_name, table.key[0], counts[table.row])
+            rows = await self.transaction.fetch(sequence, table.sql_name, table.id_column, counts[table.row])
             drawn[table.row] = [row[0] for row in rows]
         return drawn
 
@@ -210,7 +207,7 @@ class Batch:
         if desk is None or not desk.events:
             return []
         self.deleted_sent = True
-        return await outbox.insert(self.transaction, desk.events, self.sent, self.outlet.known())
+        return await outbox.insert(self.transaction, desk.events, self.sent)
 
     async def _keep_answers(self) -> None:
         kept, failed = [], []
@@ -220,7 +217,7 @@ class Batch:
                 case Answer(status, body, location):
                     kept.append((each.idempotency, status, body, location))
                 case CommandError() as error if error.status < 500:
-                    kept.append((each.idempotency, error.status, error.detail.encode(), None))
+                    kept.append((each.idempotency, error.status, bytes(problem_of(error).body), None))
                 case _:
                     failed.append(each.idempotency)
         if self.claimed:
@@ -256,15 +253,7 @@ def _stored_answer(command: CommandDelivery, stored: StoredAnswer) -> Answer | C
         return _other_body()
     if stored.status is None:
         return None
-    body = stored.body or b""
-    if stored.status < 400:
-        return Answer(stored.status, body, stored.location)
-    error = next(each for each in _command_errors() if each.status == stored.status)
-    return error(body.decode())
-
-
-def _command_errors() -> list[type[CommandError]]:
-    return CommandError.__subclasses__()
+    return Answer(stored.status, stored.body or b"", stored.location)
 
 
 def _other_body() -> InvalidError:

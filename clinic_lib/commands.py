@@ -16,9 +16,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from clinic_lib.delivery import Answer, CommandDelivery, Work
-from clinic_lib.errors import CommandError, InvalidError, TransientError, UnavailableError
+from clinic_lib.errors import CommandError, InvalidError, TransientError, UnavailableError, WiringError
 from clinic_lib.executor import Executor
-from clinic_lib.handlers import Handler
+from clinic_lib.handlers import Handler, Load
 from clinic_lib.idempotency import IdempotencyKey
 from clinic_lib.messages import Command, Envelope, new_message_id
 from clinic_lib.problems import problem, problem_of
@@ -45,9 +45,15 @@ class CommandQueue:
         self._waiting: list[tuple[CommandDelivery, asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._in_hand = False
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
+
+    async def drain(self) -> None:
+        """Return when all that waits is carried out."""
+        while self._waiting or self._in_hand:
+            await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
         """Refuse what still waits."""
@@ -78,6 +84,7 @@ class CommandQueue:
         while True:
             await self._arrived.wait()
             group = self._take()
+            self._in_hand = True
             try:
                 await self._carry_out([delivery for delivery, _ in group])
             except TransientError:
@@ -88,6 +95,7 @@ class CommandQueue:
             except asyncio.CancelledError:
                 self._refuse(group, UnavailableError("the service is stopping"))
                 raise
+            self._in_hand = False
             for _, done in group:
                 if not done.done():
                     done.set_result(None)
@@ -105,6 +113,8 @@ class CommandQueue:
                     raise
                 await self._executor.settle(deliveries)
                 work = Work("commands", [each for each in deliveries if not each.settled])
+                if not work.deliveries:
+                    return
 
     def _refuse(self, group: list[tuple[CommandDelivery, asyncio.Future[None]]], error: Exception) -> None:
         for delivery, done in group:
@@ -115,12 +125,17 @@ class CommandQueue:
 
 
 class CommandEndpoint:
-    """One command's route: reads the request, submits the command, writes the answer."""
+    """One command's route: reads the request, submits the command, writes the answer.
+
+    Raises `WiringError` when nothing says which saga the command's events belong to.
+    """
 
     def __init__(self, handler: Handler, path: str, query: Query | None) -> None:
         self.handler = handler
         self.path = path
         self.query = query
+        if len(handler.messages) > 1:
+            raise WiringError(f"{handler.name}: a route carries one command, not a union", handler.function)
         self.command: type[Command] = handler.messages[0]
         self.path_fields = tuple(re.findall(r"{(\w+)}", path))
         fields: dict[str, Any] = {
@@ -130,8 +145,7 @@ class CommandEndpoint:
         }
         self.body: type[Command] = create_model(self.command.__name__, __base__=Command, **fields)
         self.body_required = any(field.is_required() for field in self.body.model_fields.values())
-        event = next(iter(handler.events), None)
-        self.key_field = event.declaration.key if event else None
+        self.key_field, self.key_load = _key_of(handler)
 
     @property
     def creates(self) -> bool:
@@ -149,7 +163,8 @@ class CommandEndpoint:
         if isinstance(answer, Exception):
             return problem_of(answer)
         headers = {"Location": answer.location} if answer.location else {}
-        return Response(answer.body, answer.status, headers, media_type="application/json")
+        kind = "application/json" if answer.status < 400 else "application/problem+json"
+        return Response(answer.body, answer.status, headers, media_type=kind)
 
     async def _delivery(self, request: Request) -> CommandDelivery | Response:
         path_values: dict[str, int] = {}
@@ -168,7 +183,10 @@ class CommandEndpoint:
         given = _validate(self.body, body if body or self.body_required else b"{}")
         if isinstance(given, Response):
             return given
-        command = self.command.model_construct(None, **path_values, **dict(given))
+        try:
+            command = self.command.model_validate({**path_values, **dict(given)})
+        except ValidationError as exc:  # by a validator that the author gave the command
+            return problem_of(_invalid(exc))
         envelope = _envelope(request)
         return CommandDelivery(
             command,
@@ -176,19 +194,15 @@ class CommandEndpoint:
             (self.handler,),
             key=self._key(command),
             respond=self._respond(command),
-            key_field=self.key_field if self._row_knows_key() else None,
+            key_field=self.key_field,
+            key_load=self.key_load,
             idempotency=_idempotency_key(request, body),
         )
 
     def _key(self, command: Command) -> str | None:
-        if self.key_field and self.key_field in self.command.model_fields:
-            return f"{self.key_field}:{getattr(command, self.key_field)}"
+        if self.key_field in self.command.model_fields:
+            return f"{self.key_field}:{getattr(command, self.key_field or '')}"
         return None
-
-    def _row_knows_key(self) -> bool:
-        return any(
-            not load.many and self.key_field in row_table(load.row).names for load in self.handler.loads
-        )
 
     def _respond(self, command: Command) -> Any:
         if self.query is None:
@@ -196,6 +210,26 @@ class CommandEndpoint:
         return lambda results, rows: (
             self.query.answer(command, results, rows) if self.query else Answer(204, b"")
         )
+
+
+def _key_of(handler: Handler) -> tuple[str | None, Load | None]:
+    """The field with the saga's id, and the row that knows it when the command does not carry it."""
+    event = next(iter(handler.events), None)
+    if event is None:
+        return None, None
+    field = event.declaration.key
+    if field in handler.messages[0].model_fields:
+        return field, None
+    for parameter in handler.parameters:
+        load = None if parameter.optional or parameter.role != "row" else parameter.load
+        if load is not None and field in row_table(load.row).names:
+            return field, load
+    if not handler.new_ids:
+        raise WiringError(
+            f"{handler.name}: which {field} its {event.__name__} is about, neither the command nor a row says",
+            handler.function,
+        )
+    return field, None
 
 
 def _envelope(request: Request) -> Envelope:
@@ -237,11 +271,15 @@ def _validate(model: type[Command], body: bytes) -> Command | Response:
         json.loads(body.decode(), parse_constant=_refuse_constant, parse_int=str)
     except (ValueError, RecursionError):
         return problem(400, "the body is not valid JSON")
+    return problem_of(_invalid(failed))
+
+
+def _invalid(failed: ValidationError) -> InvalidError:
     errors = [
         {"field": ".".join(str(part) for part in error["loc"]) or "body", "detail": error["msg"]}
         for error in failed.errors(include_url=False, include_input=False, include_context=False)
     ]
-    return problem_of(InvalidError("; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors))
+    return InvalidError("; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors)
 
 
 def _refuse_constant(name: str) -> None:

@@ -17,7 +17,7 @@ from clinic_lib.errors import CommandError, NotFoundError
 from clinic_lib.handlers import Handler, Load, Parameter
 from clinic_lib.messages import Event
 from clinic_lib.rows import Image, row_table
-from clinic_lib.storage import is_transient
+from clinic_lib.storage import is_from_database, is_transient
 
 __all__ = ["decide", "done_events"]
 
@@ -64,7 +64,7 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
         journal.undo(desk)
         return missing
     except Exception as exc:
-        if delivery.uses_transaction and is_transient(exc):
+        if delivery.uses_transaction and is_from_database(exc) and is_transient(exc):
             raise
         journal.undo(desk)
         _fail(delivery, desk, exc)
@@ -185,6 +185,10 @@ async def _call(
     results = _several(result)
     for each in results:
         if isinstance(each, Event):
+            if delivery.key and lock_key(each) != delivery.key:
+                raise ValueError(
+                    f"{handler.name} answered about {lock_key(each)} to a message of {delivery.key}"
+                )
             journal.events.append(encode(each, delivery.envelope, desk))
         else:
             _take_in(each, desk, journal)

@@ -6,7 +6,7 @@ from typing import Any
 
 from clinic_lib.dead_letter import Record
 from clinic_lib.errors import CommandError
-from clinic_lib.handlers import Handler
+from clinic_lib.handlers import Handler, Load
 from clinic_lib.idempotency import IdempotencyKey
 from clinic_lib.inbox import Position
 from clinic_lib.messages import Envelope, Event
@@ -57,9 +57,12 @@ class RecordDelivery(Delivery):
 
 @dataclass(slots=True, eq=False)
 class CommandDelivery(Delivery):
-    """A command. `key_field` is the id of the saga it belongs to, unless it starts one."""
+    """A command. `key_field` names the id of its saga, `key_load` the row that knows it when the command does
+    not; with neither the command starts a saga.
+    """
 
     key_field: str | None = None
+    key_load: Load | None = None
     idempotency: IdempotencyKey | None = None
 
 

@@ -20,6 +20,7 @@ from clinic_lib.storage import Database
 __all__ = ["Executor"]
 
 STATUS = "select id, pg_xact_status(id::xid8) from unnest($1::text[]) as id"
+MOST_IDS = 1024
 IN_DOUBT_SECONDS = 12  # longer than the server lets a transaction be idle
 
 log = logging.getLogger(__name__)
@@ -49,19 +50,33 @@ class Executor:
         try:
             await self._transact(work)
         except IdsExhausted:
-            self.plan.ids_each *= 2
-            await self.run(work)
+            if self.plan.ids_each >= MOST_IDS:
+                await self._divide(work, ValueError(f"a function takes more than {MOST_IDS} new ids"))
+            else:
+                self.plan.ids_each *= 2
+                await self.run(work)
         except TransientError:
             raise
         except Exception as exc:
-            if len(work.deliveries) > 1:
-                for half in work.halves():
-                    await self.run(half)
-            elif work.deliveries and work.deliveries[0].failure is None:
-                work.deliveries[0].failure = exc
-                await self._transact(work)
-            else:
-                raise
+            if any(each.settled for each in work.deliveries):
+                raise  # it was committed: what failed came after
+            await self._divide(work, exc)
+
+    async def _divide(self, work: Work, error: Exception) -> None:
+        """Halve the work until the message that spoils it stands alone, and set that one aside."""
+        if len(work.deliveries) > 1:
+            for half in work.halves():
+                await self.run(half)
+            return
+        if not work.deliveries or work.deliveries[0].failure is not None:
+            raise error
+        (delivery,) = work.deliveries
+        delivery.failure = error
+        try:
+            await self._transact(work)
+        except BaseException:
+            delivery.failure = None  # the trouble is the server's, not this message's
+            raise
 
     async def settle(self, deliveries: Iterable[Delivery]) -> None:
         """Find out which of `deliveries` were committed although the connection broke.

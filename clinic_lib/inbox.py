@@ -107,6 +107,9 @@ async def keep_partitions(database: Database, today: datetime) -> None:
         for name, start in names.items():
             if name not in present:
                 await _make(transaction, name, start)
+        await transaction.fetch(
+            f"delete from {SCHEMA}.inbox_rest where message_id < $1", _first_id(day - RETENTION)
+        )
         oldest = _name(day - RETENTION)
         for name in present - {"inbox_rest"}:
             if name < oldest:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from uuid_utils import uuid7
 
 from clinic_lib.errors import WiringError
@@ -41,6 +41,13 @@ def _printable(limit: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, min_length=1, max_length=limit, pattern=PRINTABLE)
 
 
+def _written_as_iso_8601(value: object) -> object:
+    """A number in a text would be taken for the seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("must be written as 1985-12-10")
+    return value
+
+
 def _not_in_the_future(value: date) -> date:
     if value > datetime.now(UTC).date():
         raise ValueError("must not be in the future")
@@ -56,7 +63,7 @@ LongText = Annotated[str, _printable(2000)]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 """The small number a service hands out: what fits PostgreSQL's bigint."""
 
-PastDate = Annotated[date, AfterValidator(_not_in_the_future)]
+PastDate = Annotated[date, BeforeValidator(_written_as_iso_8601), AfterValidator(_not_in_the_future)]
 """An ISO 8601 date, today at the latest."""
 
 

@@ -18,7 +18,7 @@ from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
 
 __all__ = ["Outlet", "OutboxRow", "Outgoing", "delete", "insert", "overdue"]
 
-SWEEP_ROWS = 5_000
+SWEEP_ROWS = 1_000
 
 outbox = Table(
     "outbox",
@@ -41,7 +41,7 @@ INSERT = f"""
 with gone as (
     delete from {SCHEMA}.outbox where id = any($1::bigint[])
 ), events as (
-    select * from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
+    select * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
         with ordinality as e (message_id, topic, aggregatetype, aggregateid, type, payload, place)
 ), added as (
     insert into {SCHEMA}.outbox (message_id, topic, aggregatetype, aggregateid, type, payload)
@@ -52,7 +52,7 @@ select id, message_id, null as topic, null as aggregateid, null as type, null::b
 union all
 select {COLUMNS} from {SCHEMA}.outbox
 where (aggregateid, aggregatetype) in (select aggregateid, aggregatetype from events)
-    and id <> all($1::bigint[]) and id <> all($2::bigint[])
+    and id <> all($1::bigint[])
 """
 
 OVERDUE = f"""
@@ -101,28 +101,17 @@ class Outlet:
     def deleted(self, sent: Collection[int]) -> None:
         """The transaction that deleted them has committed."""
 
-    def known(self) -> list[int]:
-        """Rows that wait here to be sent or deleted."""
-        return []
-
     def offer(self, rows: Sequence[OutboxRow]) -> None:
         """Send these, in their order."""
 
 
 async def insert(
-    transaction: Transaction,
-    events: list[Outgoing],
-    sent: Collection[int] = (),
-    known: Collection[int] = (),
+    transaction: Transaction, events: list[Outgoing], sent: Collection[int] = ()
 ) -> list[OutboxRow]:
-    """Store `events`, delete what was `sent`; return the new rows and, before them, older ones of their keys.
-
-    `known` are rows that this process is about to send anyway: they are not returned again.
-    """
+    """Store `events`, delete what was `sent`; return the new rows and, before them, older ones of their keys."""
     rows = await transaction.fetch(
         INSERT,
         list(sent),
-        list(known),
         [event.message_id for event in events],
         [event.topic for event in events],
         [event.aggregatetype for event in events],

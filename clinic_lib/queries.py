@@ -99,9 +99,9 @@ class Query:
         new = next((each for each in results if type(each) is self.table.row), None)
         if new is not None and not hasattr(command, self.key):
             return Answer(201, self.render(new, rows), f"{self.path}/{getattr(new, self.key)}")
-        resource = rows.find(self.table.row, (getattr(command, self.key),))
+        resource = rows.find(self.table.row, (getattr(command, self.key, None),))
         if resource is None:
-            raise NotFoundError(f"there is no {self.table.table.name} {getattr(command, self.key)}")
+            raise NotFoundError(f"there is no such {self.table.table.name}")
         return Answer(200, self.render(resource, rows))
 
     async def one(self, request: Request, database: Database) -> Response:
@@ -109,7 +109,7 @@ class Query:
         if value is None:
             return problem(404, f"there is nothing at {request.url.path}")
         try:
-            async with database.session() as session:
+            async with database.snapshot() if self.loads else database.session() as session:
                 found = await self.table.load(session, {(self.key,): {(value,)}}, lock=False)
                 if not found:
                     return problem(404, f"there is no {self.table.table.name} {value}")
@@ -121,7 +121,7 @@ class Query:
     async def many(self, request: Request, database: Database) -> Response:
         try:
             limit, before, wanted = self._parameters(request)
-            async with database.session() as session:
+            async with database.snapshot() if self.loads else database.session() as session:
                 found = await self._page(session, limit + 1, before, wanted)
                 page = found[:limit]
                 rows = await self._load_related(session, page)

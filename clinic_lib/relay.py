@@ -29,8 +29,9 @@ __all__ = ["Relay", "partition_of"]
 log = logging.getLogger(__name__)
 
 FLIGHT_ROWS = 2_000
-QUEUE_ROWS = 20_000
-BATCH_BYTES = 1_048_000
+QUEUE_ROWS = 10_000
+FRAMING_BYTES = 48_000
+"""Beyond the largest event a batch has room for: keys, headers, the batch's own."""
 SWEEP_SECONDS = 2.0
 IDLE_SECONDS = 1.0
 
@@ -57,6 +58,7 @@ class Relay(Outlet):
         self._deleting: set[int] = set()
         self._offered = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing: set[asyncio.Task[None]] = set()
 
     def take_sent(self) -> list[int]:
         taken = list(self._sent)
@@ -72,6 +74,7 @@ class Relay(Outlet):
         self._deleting.difference_update(sent)
 
     def known(self) -> list[int]:
+        """Rows that need no sweeping."""
         return [*self._queue, *self._flight, *self._sent, *self._deleting]
 
     def offer(self, rows: Sequence[OutboxRow]) -> None:
@@ -166,16 +169,19 @@ class Relay(Outlet):
     async def _close_producer(self, seconds: float) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), seconds)
-            except (KafkaError, TimeoutError):
-                await producer.client.close()  # a broker that is away would keep its sender waiting
+            # while the broker is away it waits for its last batch: left behind, it ends when that expires
+            stopping = asyncio.create_task(producer.stop())
+            self._closing.add(stopping)
+            stopping.add_done_callback(self._closing.discard)
+            await asyncio.wait({stopping}, timeout=seconds)
 
     async def _sweep(self) -> None:
         """Every process looks for rows that nobody has sent, and sends all of their keys, in order."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             telemetry.relay_pending.labels(self._service).set(len(self._queue) + len(self._flight))
+            if len(self._queue) > QUEUE_ROWS:
+                continue
             try:
                 rows = await outbox.overdue(self._database, self.known(), SWEEP_SECONDS)
             except Exception as exc:

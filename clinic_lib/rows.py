@@ -46,6 +46,7 @@ class RowTable:
         columns: list[Column[Any]] = list(self.table.columns)
         self.names = tuple(mapper.get_property_by_column(column).key for column in columns)
         self.key = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
+        self.id_column = mapper.primary_key[0].name
         self.types = {name: _type(row, column) for name, column in zip(self.names, columns, strict=True)}
         self.columns = {name: QUOTE(column.name) for name, column in zip(self.names, columns, strict=True)}
         self.is_json = tuple(isinstance(column.type, JSON | JSONB) for column in columns)
@@ -243,7 +244,9 @@ class Rows:
         result = []
         for table in tables:
             changed, new = [], []
-            for _, instance in sorted(self._by_key[table.row].items()):
+            for key, instance in sorted(self._by_key[table.row].items()):
+                if table.key_of(instance.__dict__) != key:
+                    raise ValueError(f"the primary key of {table.table.name} {key} was changed")
                 image, loaded = table.image(instance), self._loaded.get(id(instance))
                 if loaded is None:
                     new.append(image)

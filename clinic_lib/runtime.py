@@ -26,7 +26,7 @@ from clinic_lib.consumer import Consumer
 from clinic_lib.errors import ConfigurationError, TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
-from clinic_lib.relay import BATCH_BYTES, Relay
+from clinic_lib.relay import FRAMING_BYTES, Relay
 from clinic_lib.schema import migrate
 from clinic_lib.settings import ServiceSettings
 from clinic_lib.storage import Database
@@ -36,6 +36,8 @@ __all__ = ["Runtime"]
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
+OWN_CONNECTIONS = 4
+DRAIN_SECONDS = 3.0
 CONSUMER_GRACE_SECONDS = 10.0
 MAINTENANCE_SECONDS = 3600.0
 
@@ -52,7 +54,9 @@ class Runtime:
         broker: KafkaBroker,
     ) -> None:
         self.settings = settings
-        self.database = Database(settings.database_address(), connections=settings.database_connections)
+        address = settings.database_address()
+        self.database = Database(address, connections=OWN_CONNECTIONS)
+        self.reads = Database(address, connections=settings.database_connections)
         self.executor = Executor(service, self.database, tables, handlers)
         self.executor.plan.largest_event_bytes = settings.largest_event_bytes
         self.relay = Relay(service, self.database, self._make_producer)
@@ -85,14 +89,19 @@ class Runtime:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Finish the transactions under way, publish what they caused, leave the group."""
+        """Finish the transactions under way, publish what they caused, leave the group; all within seconds."""
         self._state = "draining"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.consumer.stop_polling()
+                await self.commands.drain()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self.commands.stop()
         await self.relay.stop()
         await self.database.close()
+        await self.reads.close()
 
     async def _run(self) -> None:
         try:
@@ -101,8 +110,8 @@ class Runtime:
             self.commands.start()
             self._state = "serving"
             await asyncio.gather(self._consume(), self._maintain())
-        except ConfigurationError as exc:
-            log.critical("runtime.start failed: %s", exc)
+        except Exception as exc:
+            log.critical("runtime failed: %s", exc, exc_info=not isinstance(exc, ConfigurationError))
             self._state = str(exc)
             signal.raise_signal(signal.SIGTERM)
 
@@ -112,7 +121,11 @@ class Runtime:
                 await migrate(self.database, self._tables)
                 await inbox.keep_partitions(self.database, datetime.now(UTC))
                 return
-            except TransientError as exc:
+            except ConfigurationError:
+                raise
+            except (
+                Exception
+            ) as exc:  # also what somebody has to mend: a password, a database that is not made
                 self._state = f"waiting for the database: {exc}"
                 log.warning("runtime.start waits for the database: %s", exc)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -125,10 +138,11 @@ class Runtime:
         while True:
             try:
                 cluster = await self._prepare_topics()
-                if subscriber is None:
-                    return
                 await self._broker.connect()
                 await self._broker.start()
+                if subscriber is None:
+                    await asyncio.Event().wait()
+                    return
                 consumer: AIOKafkaConsumer = subscriber.consumer
                 self._consuming = True
                 await self.consumer.run(consumer, cluster)
@@ -136,7 +150,7 @@ class Runtime:
                 expected = isinstance(exc, KafkaError | OSError | TimeoutError)
                 log.warning("runtime.consumer starts again: %r", exc, exc_info=not expected)
             finally:
-                with suppress(KafkaError, OSError):
+                with suppress(Exception):
                     await self._broker.stop()
             await asyncio.sleep(RETRY_SECONDS)
 
@@ -182,8 +196,8 @@ class Runtime:
         return AIOKafkaProducer(
             bootstrap_servers=self.settings.kafka_bootstrap_servers,
             enable_idempotence=True,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=BATCH_BYTES,
+            max_batch_size=self.settings.largest_event_bytes + FRAMING_BYTES,
+            max_request_size=self.settings.largest_event_bytes + FRAMING_BYTES,
         )
 
 

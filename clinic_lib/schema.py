@@ -6,11 +6,12 @@ that still runs; it is refused with the difference named. What the database has 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from alembic.autogenerate import produce_migrations
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Column, Connection, MetaData, text
 
 from clinic_lib.errors import ConfigurationError, TransientError
 from clinic_lib.storage import LIBRARY, SCHEMA, Database, is_transient
@@ -19,8 +20,8 @@ __all__ = ["migrate"]
 
 MIGRATION_LOCK = 0x636C696E6963
 OLDEST_SERVER = 18_00_00
-ADDITIONS = (ops.CreateTableOp, ops.CreateIndexOp, ops.CreateForeignKeyOp, ops.CreateUniqueConstraintOp)
-REMOVALS = (ops.DropTableOp, ops.DropColumnOp, ops.DropIndexOp, ops.DropConstraintOp)
+REMOVALS = (ops.DropTableOp, ops.DropIndexOp, ops.DropConstraintOp)
+LOCK_SECONDS = 5
 
 
 async def migrate(database: Database, metadata: Sequence[MetaData]) -> None:
@@ -43,6 +44,8 @@ def _migrate(connection: Connection, metadata: Sequence[MetaData]) -> None:
     if int(version) < OLDEST_SERVER:
         raise ConfigurationError(f"PostgreSQL 18 or newer is needed, the server is {int(version) // 10_000}")
     connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    # a table that waits for its lock would hold up everybody behind it
+    connection.execute(text(f"set local lock_timeout = '{LOCK_SECONDS}s'"))
     connection.execute(text(f"create schema if not exists {SCHEMA}"))
     wanted = {(table.schema, table.name) for each in metadata for table in each.tables.values()}
 
@@ -58,10 +61,14 @@ def _migrate(connection: Connection, metadata: Sequence[MetaData]) -> None:
     upgrade = produce_migrations(context, _together(metadata)).upgrade_ops
     assert upgrade is not None
     apply = Operations(context)
-    for operation in _flat(upgrade.ops):
-        if isinstance(operation, REMOVALS):
+    operations = list(_flat(upgrade.ops))
+    new = {each.table_name for each in operations if isinstance(each, ops.CreateTableOp)}
+    for operation in operations:
+        if isinstance(operation, REMOVALS) or (
+            isinstance(operation, ops.DropColumnOp) and _may_stay(operation)
+        ):
             continue
-        if not _only_adds(operation):
+        if not _only_adds(operation, new):
             raise ConfigurationError(
                 f"the schema change {operation.to_diff_tuple()!r} does more than add: "
                 "apply it by hand when no older version runs any more"
@@ -86,7 +93,23 @@ def _flat(operations: Sequence[ops.MigrateOperation]) -> Iterator[ops.MigrateOpe
             yield operation
 
 
-def _only_adds(operation: ops.MigrateOperation) -> bool:
-    if isinstance(operation, ops.AddColumnOp):
-        return bool(operation.column.nullable) or operation.column.server_default is not None
-    return isinstance(operation, ADDITIONS)
+def _only_adds(operation: ops.MigrateOperation, new_tables: set[str]) -> bool:
+    """Whether the version that still runs can live with it."""
+    match operation:
+        case ops.CreateTableOp():
+            return True
+        case ops.AddColumnOp():
+            return _is_optional(operation.column)
+        case ops.CreateIndexOp():
+            return not operation.unique or operation.table_name in new_tables
+        case _:
+            return False
+
+
+def _may_stay(operation: ops.DropColumnOp) -> bool:
+    """A column that the code no longer knows may stay while rows can be inserted without it."""
+    return _is_optional(operation.to_column())
+
+
+def _is_optional(column: Column[Any]) -> bool:
+    return bool(column.nullable) or column.server_default is not None

@@ -6,10 +6,12 @@ HOST and PORT (127.0.0.1, 8080) say where. Processes share a port by SO_REUSEPOR
 import os
 import socket
 import sys
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from clinic_lib.admin import draining
 from clinic_lib.errors import ClinicError
 
 __all__ = ["main"]
@@ -38,11 +40,20 @@ def main() -> None:
     except ClinicError as exc:
         sys.exit(str(exc))
     config.loaded_app = _in_one_sentence(config.loaded_app)
-    server = uvicorn.Server(config)
-    with _shared_port(os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))) as listener:
+    server = _Server(config)
+    port = os.environ.get("PORT", "8080")
+    if not port.isdecimal() or int(port) > 65535:
+        sys.exit(f"PORT is {port!r}: it must be a number up to 65535")
+    with _shared_port(os.environ.get("HOST", "127.0.0.1"), int(port)) as listener:
         server.run([listener])
     if not server.started:
         sys.exit(3)
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        draining.set()
+        super().handle_exit(sig, frame)
 
 
 def _in_one_sentence(app: ASGIApp) -> ASGIApp:

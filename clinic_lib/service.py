@@ -221,13 +221,13 @@ class Service:
 
     def _serve_many(self, query: Query) -> Callable[[Request], Any]:
         async def many(request: Request) -> Response:
-            return await query.many(request, self._running().database)
+            return await query.many(request, self._running().reads)
 
         return many
 
     def _serve_one(self, query: Query) -> Callable[[Request], Any]:
         async def one(request: Request) -> Response:
-            return await query.one(request, self._running().database)
+            return await query.one(request, self._running().reads)
 
         return one
 
@@ -252,4 +252,11 @@ def _loads_of_answer(handler: Handler, query: Query) -> tuple[Load, ...]:
     shown = [load for load in query.loads if load.columns[0] in fields]
     if query.key in fields:
         shown.append(Load(query.table.row, (query.key,)))
+    for load in query.loads:
+        if load not in shown and not (load.many and query.table.row in handler.rows):
+            raise WiringError(
+                f"{handler.name}: its answer shows {load.row.__name__}, which is found by {load.columns[0]}; "
+                f"{handler.messages[0].__name__} lacks it",
+                handler.function,
+            )
     return tuple(load for load in shown if load not in handler.loads)

@@ -29,19 +29,20 @@ class ServiceSettings(AdminSettings):
     """Where PostgreSQL and Kafka are, and the limits of a service.
 
     `database_user` and `database_password` override those of the address, so that the password alone is a
-    secret. The number of a topic's partitions is for ever: keys would move to others. `replica` is a process's
-    own number where each has a lasting one: then it comes back to its partitions without waiting.
+    secret. `database_connections` are for queries; polls, commands and the relay have four of their own. The
+    number of a topic's partitions is for ever: keys would move to others. `replica` is a process's own number
+    where each has a lasting one: then it comes back to its partitions without waiting.
     """
 
     database_url: str
     database_user: str | None = None
     database_password: SecretStr | None = None
-    database_connections: int = Field(default=5, ge=3)
+    database_connections: int = Field(default=5, ge=1)
     kafka_bootstrap_servers: str
     kafka_partitions: int = Field(default=24, ge=1)
     kafka_replication_factor: int = Field(default=1, ge=1)
     replica: int | None = Field(default=None, ge=1)
-    poll_records: int = Field(default=500, ge=1)
+    poll_records: int = Field(default=500, ge=1, le=1000)
     waiting_commands: int = Field(default=1000, ge=1)
     largest_event_bytes: int = Field(default=1_000_000, ge=1000, le=1_000_000)
 

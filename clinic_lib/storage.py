@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, DateTime, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from clinic_lib.errors import ConfigurationError, TransientError
@@ -37,8 +38,8 @@ COLUMN_TYPES: dict[Any, Any] = {
 }
 """`type_annotation_map` for a service's declarative base: what each annotation is in PostgreSQL."""
 
-TRANSIENT_SQLSTATES = ("08", "40", "53", "55P03", "57")
-"""Connection, rollback by the server, resources, lock not available, operator intervention."""
+TRANSIENT_SQLSTATES = ("08", "25006", "25P03", "25P04", "40", "53", "55P03", "57", "58")
+"""Connection, a standby, time limits, rollback by the server, resources, lock not available, operator, system."""
 
 
 class View(BaseModel):
@@ -75,6 +76,11 @@ class Transaction:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         async with self._driver.transaction():
+            yield
+
+    @asynccontextmanager
+    async def repeatable_read(self) -> AsyncIterator[None]:
+        async with self._driver.transaction(isolation="repeatable_read", readonly=True):
             yield
 
 
@@ -131,6 +137,12 @@ class Database:
         async with self.session() as session, session.savepoint():
             yield session
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Transaction]:
+        """Reads that belong together: every statement sees the database at one moment."""
+        async with self.session() as session, session.repeatable_read():
+            yield session
+
     async def forget_connections(self) -> None:
         """After a restart of the server every pooled connection is dead: the next use opens a new one."""
         await self.engine.dispose()
@@ -140,10 +152,17 @@ class Database:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed when it is repeated."""
+    """Whether the same work may succeed when it is repeated: the fault is the server's, or the way's to it."""
     if isinstance(error, DBAPIError):  # over the adapter's error, over the driver's
         cause = error.orig and error.orig.__cause__
         return error.connection_invalidated or (cause is not None and is_transient(cause))
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate).startswith(TRANSIENT_SQLSTATES)
-    return isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)
+    if isinstance(error, asyncpg.InterfaceError):  # most are mistakes of the caller
+        return "closed" in str(error) or "released" in str(error)
+    return isinstance(error, OSError | TimeoutError | PoolTimeoutError)
+
+
+def is_from_database(error: BaseException) -> bool:
+    """Whether the driver raised it, or SQLAlchemy over it; not a function's own `OSError`."""
+    return isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | DBAPIError)

@@ -94,9 +94,12 @@ class Child:
         self.state = State.STARTING
         try:
             launch = await self.program.prepare(self._say)
+            if self.state is not State.STARTING:
+                raise StackError(f"{self.program.name} was stopped while it started.")
             await self._spawn(launch)
         except BaseException:
-            self.state = State.DEAD
+            if self.state is State.STARTING:
+                self.state = State.DEAD
             raise
 
     async def _spawn(self, launch: Launch) -> None:

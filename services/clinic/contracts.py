@@ -1,10 +1,11 @@
 """The clinic's events: one log, keyed by the reception, in causal order."""
 
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from clinic_lib.messages import Event, Id, LongText, PastDate, Text
+from clinic_lib.messages import Event, Id, LongText, Text
 
 __all__ = [
     "ClinicEvent",
@@ -36,12 +37,12 @@ DiagnosisStatus = Literal[
 
 
 class Patient(BaseModel):
-    """Who comes to the clinic."""
+    """Who comes to the clinic. What a newer version adds is ignored, and nobody's clock is asked again."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     name: Text
-    birth_date: PastDate
+    birth_date: date
     phone: Text | None = None
 
 

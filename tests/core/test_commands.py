@@ -284,7 +284,7 @@ async def test_a_command_that_starts_a_saga_may_take_a_row_that_belongs_to_none(
     worker = Worker(starting_service, database)
     endpoint = CommandEndpoint(worker.service.handlers[0], "/orders", None)
     delivery = order_delivery(worker)
-    delivery.key_field = endpoint.key_field if endpoint._row_knows_key() else None
+    delivery.key_field, delivery.key_load = endpoint.key_field, endpoint.key_load
 
     await worker.executor.run(Work("commands", [delivery]))
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clinic_lib import inbox
-from clinic_lib.consumer import Consumer, decode, subscriptions
+from clinic_lib.consumer import Consumer
+from clinic_lib.decoding import decode, subscriptions
 from clinic_lib.delivery import RecordDelivery
 from clinic_lib.messages import new_message_id
 from clinic_lib.service import Service

@@ -14,7 +14,7 @@ from clinic_lib import outbox
 from clinic_lib.errors import EventTooLargeError
 from clinic_lib.messages import new_message_id
 from clinic_lib.outbox import OutboxRow, Outgoing
-from clinic_lib.relay import BATCH_BYTES, Relay, partition_of
+from clinic_lib.relay import FRAMING_BYTES, Relay, partition_of
 from clinic_lib.settings import ServiceSettings
 from clinic_lib.storage import Database
 from tests.core import shop
@@ -46,8 +46,8 @@ def producer_for(servers: str) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         bootstrap_servers=servers,
         enable_idempotence=True,
-        max_batch_size=BATCH_BYTES,
-        max_request_size=BATCH_BYTES,
+        max_batch_size=1_000_000 + FRAMING_BYTES,
+        max_request_size=1_000_000 + FRAMING_BYTES,
         request_timeout_ms=3000,
     )
 
@@ -69,7 +69,7 @@ def outgoing(topic: str, key: str, text: str) -> Outgoing:
 async def store(database: Database, events: list[Outgoing], relay: Relay | None = None) -> list[OutboxRow]:
     """As a process that commits, and hands its relay what to send; without one it dies right after."""
     async with database.transaction() as transaction:
-        stored = await outbox.insert(transaction, events, (), relay.known() if relay else ())
+        stored = await outbox.insert(transaction, events)
     if relay is not None:
         relay.offer(stored)
     return stored
@@ -295,7 +295,7 @@ def test_no_event_may_be_larger_than_what_the_relay_sends() -> None:
         ServiceSettings(
             database_url="postgresql://x/y",
             kafka_bootstrap_servers="x:1",
-            largest_event_bytes=BATCH_BYTES + 1,
+            largest_event_bytes=1_000_000 + FRAMING_BYTES,
         )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from aiokafka import ConsumerRecord
 
-from clinic_lib.consumer import decode, subscriptions
+from clinic_lib.decoding import decode, subscriptions
 from clinic_lib.delivery import Answer, CommandDelivery, Work
 from clinic_lib.executor import Executor
 from clinic_lib.messages import Command, Envelope, Event, new_message_id

@@ -133,7 +133,9 @@ class Visit(RuleBasedStateMachine):
 
     @initialize()
     def register(self) -> None:
-        command = reception.RegisterReception(patient=ADA, symptoms="cough")
+        command = reception.RegisterReception(
+            patient=reception.NewPatient(**ADA.model_dump()), symptoms="cough"
+        )
         self.reception, self.registered = reception.register(command, NewIds[reception.Reception]([7]), NOW)
         self.management = patient_management.register(self.registered, NOW)
         self.log.append(self.registered)

@@ -15,7 +15,13 @@ from services.clinic.contracts import (
     ReceptionRegistered,
 )
 from services.clinic.reception import domain
-from services.clinic.reception.domain import CancelReception, Reception, ReceptionStatus, RegisterReception
+from services.clinic.reception.domain import (
+    CancelReception,
+    NewPatient,
+    Reception,
+    ReceptionStatus,
+    RegisterReception,
+)
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 ADA = Patient(name="Ada", birth_date=date(1990, 12, 10), phone="555")
@@ -30,7 +36,7 @@ def reception(status: ReceptionStatus) -> Reception:
 
 
 def test_a_registered_patient_waits_for_treatment() -> None:
-    command = RegisterReception(patient=ADA, symptoms="cough")
+    command = RegisterReception(patient=NewPatient(**ADA.model_dump()), symptoms="cough")
 
     row, event = domain.register(command, NewIds[Reception]([7]), NOON)
 

@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from clinic_lib.errors import Refused
-from clinic_lib.messages import Command, Id, LongText
+from clinic_lib.messages import Command, Id, LongText, PastDate, Text
 from clinic_lib.storage import COLUMN_TYPES, NewIds, View
 from services.clinic.contracts import (
     DiagnosisCompleted,
@@ -46,8 +46,16 @@ class ReceptionView(View):
     created_at: datetime
 
 
+class NewPatient(Command):
+    """Who comes to the clinic, as the receptionist writes it down."""
+
+    name: Text
+    birth_date: PastDate
+    phone: Text | None = None
+
+
 class RegisterReception(Command):
-    patient: Patient
+    patient: NewPatient
     symptoms: LongText
 
 
@@ -59,15 +67,16 @@ class CancelReception(Command):
 def register(
     command: RegisterReception, ids: NewIds[Reception], at: datetime
 ) -> tuple[Reception, ReceptionRegistered]:
+    patient = Patient.model_validate(command.patient.model_dump())
     reception = Reception(
         reception_id=next(ids),
-        patient=command.patient.model_dump(mode="json"),
+        patient=patient.model_dump(mode="json"),
         symptoms=command.symptoms,
         status="registered",
         created_at=at,
     )
     event = ReceptionRegistered(
-        reception_id=reception.reception_id, patient=command.patient, symptoms=command.symptoms
+        reception_id=reception.reception_id, patient=patient, symptoms=command.symptoms
     )
     return reception, event
 

@@ -1,0 +1,107 @@
+"""Decoding: a Kafka record becomes a delivery, whatever it is; nothing here raises on a strange one."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, NotRequired, TypeVar
+from uuid import NAMESPACE_OID, uuid5
+
+from aiokafka import ConsumerRecord
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from clinic_lib.dead_letter import Record
+from clinic_lib.delivery import RecordDelivery, lock_key
+from clinic_lib.errors import MalformedRecordError
+from clinic_lib.handlers import Handler
+from clinic_lib.inbox import Position
+from clinic_lib.messages import Envelope, Event, fast_uuid, holds_nul
+
+__all__ = ["Subscription", "decode", "malformed", "subscriptions"]
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+UuidText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+"""Read by the driver's class, not by pydantic, which makes Python's slow one."""
+
+
+class _Wire(TypedDict, Generic[EventT]):
+    source: str
+    time: datetime
+    correlationid: UuidText
+    causationid: NotRequired[UuidText]
+    traceparent: NotRequired[str]
+    data: EventT
+
+
+class Subscription:
+    """An event class that a service handles: how its records are read and by which functions."""
+
+    def __init__(self, event: type[Event], handlers: tuple[Handler, ...]) -> None:
+        self.event = event
+        self.handlers = handlers
+        wire: Any = _Wire
+        self.read: Callable[[bytes], _Wire[Any]] = TypeAdapter(wire[event]).validate_json
+
+
+def subscriptions(handlers: Sequence[Handler]) -> dict[bytes, Subscription]:
+    """By the type header; of one event's functions the compensations run last."""
+    found: dict[type[Event], list[Handler]] = {}
+    for handler in sorted(handlers, key=lambda each: each.kind == "compensation"):
+        for message in handler.messages:
+            if issubclass(message, Event):
+                found.setdefault(message, []).append(handler)
+    return {event.declaration.type.encode(): Subscription(event, tuple(own)) for event, own in found.items()}
+
+
+def decode(
+    record: ConsumerRecord, log_name: str, known: Mapping[bytes, Subscription]
+) -> RecordDelivery | None:
+    """A record as what the executor handles; None for a type that nobody here handles. Never raises."""
+    headers = dict(record.headers)
+    name = headers.get("type")
+    position = Position(log_name, record.partition, record.offset)
+    if name and name not in known:
+        return None
+    try:
+        if not name:
+            raise MalformedRecordError("the header `type` is missing or empty")
+        return _event(record, headers, known[name], position)
+    except (MalformedRecordError, ValidationError) as exc:
+        return malformed(record, position, exc)
+
+
+def _event(
+    record: ConsumerRecord, headers: Mapping[str, bytes | None], known: Subscription, position: Position
+) -> RecordDelivery:
+    raw_id = headers.get("id")
+    if raw_id is None or len(raw_id) != 16:
+        raise MalformedRecordError("the header `id` is not the 16 bytes of a UUID")
+    if not record.value:
+        raise MalformedRecordError("the record has no value")
+    if holds_nul(record.value):
+        raise MalformedRecordError("a text holds a NUL, which no database takes")
+    wire = known.read(record.value)
+    event: Event = wire["data"]
+    if record.key is None or record.key.decode("utf-8", "replace") != event.subject:
+        raise MalformedRecordError(f"the record's key is not the event's {event.declaration.key}")
+    cause, traceparent = wire.get("causationid"), wire.get("traceparent")
+    envelope = Envelope(
+        fast_uuid(raw_id),
+        wire["time"],
+        wire["source"],
+        fast_uuid(wire["correlationid"]),
+        fast_uuid(cause) if cause else None,
+        traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None,
+    )
+    return RecordDelivery(event, envelope, known.handlers, lock_key(event), record, position=position)
+
+
+def malformed(record: Record, position: Position, error: Exception) -> RecordDelivery:
+    """A record that is put aside; it has no id of its own to trust, so its place in the log is its id."""
+    message_id = uuid5(NAMESPACE_OID, f"{position.log}/{position.partition}/{position.offset}")
+    envelope = Envelope(message_id, datetime.now(UTC), source="", correlation_id=message_id)
+    return RecordDelivery(None, envelope, (), None, record, failure=error, position=position)
