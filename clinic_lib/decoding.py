@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
 from aiokafka import ConsumerRecord
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from clinic_lib.dead_letter import Record
@@ -19,6 +19,7 @@ from clinic_lib.messages import Envelope, Event, fast_uuid, holds_nul
 
 __all__ = ["Subscription", "decode", "malformed", "subscriptions"]
 
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 EventT = TypeVar("EventT", bound=Event)
@@ -30,7 +31,7 @@ UuidText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0
 
 class _Wire(TypedDict, Generic[EventT]):
     source: str
-    time: datetime
+    time: Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)]
     correlationid: UuidText
     causationid: NotRequired[UuidText]
     traceparent: NotRequired[str]

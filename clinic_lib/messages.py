@@ -42,10 +42,12 @@ def _printable(limit: int) -> StringConstraints:
 
 
 def _written_as_iso_8601(value: object) -> object:
-    """A number in a text would be taken for the seconds since 1970."""
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+    """Read here, since pydantic takes a number in a text for the seconds since 1970."""
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
         raise ValueError("must be written as 1985-12-10")
-    return value
+    return date.fromisoformat(value)
 
 
 def _not_in_the_future(value: date) -> date:

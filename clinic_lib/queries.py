@@ -5,7 +5,7 @@ A view over several tables costs one statement a table for a whole page.
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, get_type_hints
 from urllib.parse import urlencode
 
@@ -23,6 +23,8 @@ from clinic_lib.rows import Rows, RowTable, row_table
 from clinic_lib.storage import Database, Transaction, View
 
 __all__ = ["Query", "ResourceId"]
+
+Read = Callable[[Transaction], Awaitable[tuple[list[Any], Rows]]]
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 50, 500
 LARGEST_ID = 2**63 - 1
@@ -108,27 +110,33 @@ class Query:
         value = ResourceId.parse(request.path_params["id"])
         if value is None:
             return problem(404, f"there is nothing at {request.url.path}")
+
+        async def read(session: Transaction) -> tuple[list[Any], Rows]:
+            found = await self.table.load(session, {(self.key,): {(value,)}}, lock=False)
+            return found, await self._load_related(session, found)
+
         try:
-            async with database.snapshot() if self.loads else database.session() as session:
-                found = await self.table.load(session, {(self.key,): {(value,)}}, lock=False)
-                if not found:
-                    return problem(404, f"there is no {self.table.table.name} {value}")
-                rows = await self._load_related(session, found)
+            found, rows = await self._read(database, read)
         except TransientError:
             return problem_of(UnavailableError("the database can't be reached"))
+        if not found:
+            return problem(404, f"there is no {self.table.table.name} {value}")
         return Response(self.render(found[0], rows), media_type="application/json")
 
     async def many(self, request: Request, database: Database) -> Response:
         try:
             limit, before, wanted = self._parameters(request)
-            async with database.snapshot() if self.loads else database.session() as session:
+
+            async def read(session: Transaction) -> tuple[list[Any], Rows]:
                 found = await self._page(session, limit + 1, before, wanted)
-                page = found[:limit]
-                rows = await self._load_related(session, page)
+                return found, await self._load_related(session, found[:limit])
+
+            found, rows = await self._read(database, read)
         except TransientError:
             return problem_of(UnavailableError("the database can't be reached"))
         except InvalidError as exc:
             return problem_of(exc)
+        page = found[:limit]
         following = None
         if len(found) > limit:
             parameters = {**wanted, "limit": limit, "before": getattr(page[-1], self.key)}
@@ -136,6 +144,16 @@ class Query:
         items = b",".join(self.render(resource, rows) for resource in page)
         body = b'{"items":[' + items + b'],"next":' + orjson.dumps(following) + b"}"
         return Response(body, media_type="application/json")
+
+    async def _read(self, database: Database, read: Read) -> tuple[list[Any], Rows]:
+        """After a restart of the server the pooled connections are dead: the second try has a new one."""
+        try:
+            async with database.snapshot() if self.loads else database.session() as session:
+                return await read(session)
+        except TransientError:
+            await database.forget_connections()
+        async with database.snapshot() if self.loads else database.session() as session:
+            return await read(session)
 
     def _parameters(self, request: Request) -> tuple[int, int, dict[str, Any]]:
         limit = _number(request, "limit", DEFAULT_LIMIT, LARGEST_LIMIT)

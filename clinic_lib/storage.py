@@ -160,9 +160,12 @@ def is_transient(error: BaseException) -> bool:
         return str(error.sqlstate).startswith(TRANSIENT_SQLSTATES)
     if isinstance(error, asyncpg.InterfaceError):  # most are mistakes of the caller
         return "closed" in str(error) or "released" in str(error)
-    return isinstance(error, OSError | TimeoutError | PoolTimeoutError)
+    # the driver loses its place when its connection ends between two messages: InternalClientError
+    return isinstance(error, OSError | TimeoutError | PoolTimeoutError | asyncpg.InternalClientError)
 
 
 def is_from_database(error: BaseException) -> bool:
     """Whether the driver raised it, or SQLAlchemy over it; not a function's own `OSError`."""
-    return isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | DBAPIError)
+    return isinstance(
+        error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError | DBAPIError
+    )
