@@ -108,7 +108,6 @@ class CommandQueue:
                 await self._executor.run(work)
                 return
             except TransientError:
-                await self._executor.database.forget_connections()
                 if attempt == ATTEMPTS:
                     raise
                 await self._executor.settle(deliveries)

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
@@ -28,12 +28,13 @@ from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
 from clinic_lib.inbox import Position
 
-__all__ = ["Consumer"]
+__all__ = ["Consumer", "abandon"]
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5
 COMMIT_SECONDS = 1.0
+COMMIT_TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 2.0
 LOG_CUT = (
     "partition {n} of {topic} ends at {end}, yet {handled} records of it were handled: the topic was made anew or "
@@ -84,6 +85,8 @@ class Consumer(ConsumerRebalanceListener):
         committer = asyncio.create_task(self._commit_offsets(consumer))
         try:
             while True:
+                if committer.done():
+                    raise KafkaTimeoutError("the group's coordinator does not answer")
                 try:
                     await self._poll(consumer)
                     attempt = 0
@@ -95,7 +98,9 @@ class Consumer(ConsumerRebalanceListener):
                     attempt += 1
         finally:
             committer.cancel()
-            await self._commit(consumer)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._commit(consumer)
             _leave_when_stopped(consumer)
 
     async def stop_polling(self) -> None:
@@ -158,7 +163,6 @@ class Consumer(ConsumerRebalanceListener):
         telemetry.executor_retries.labels(self._service).inc()
         unexpected = not isinstance(error, TransientError)
         log.warning("consumer.poll failed, will be repeated: %s", error, exc_info=unexpected)
-        await self._executor.database.forget_connections()
         await asyncio.sleep(
             min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0)
         )
@@ -199,11 +203,16 @@ class Consumer(ConsumerRebalanceListener):
         return f"{self._cluster}/{topic}"
 
     async def _commit_offsets(self, consumer: AIOKafkaConsumer) -> None:
-        """The group's offsets only show the lag: once a second is enough, and nobody waits for it."""
+        """The group's offsets only show the lag: once a second is enough, and nobody waits for it.
+
+        Ends with `TimeoutError` when a commit hangs. After an outage the client's look-up of the coordinator can
+        wait for ever while fetching goes on: only a new client joins the group again.
+        """
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
             if self._to_commit:
-                await self._commit(consumer)
+                async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
+                    await self._commit(consumer)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         telemetry.crash_point("before-offset-commit")
@@ -212,6 +221,14 @@ class Consumer(ConsumerRebalanceListener):
         if mine:
             with suppress(KafkaError):
                 await consumer.commit(mine)
+
+
+async def abandon(consumer: AIOKafkaConsumer) -> None:
+    """Close what a consumer that can't be stopped in order holds: its stop waits for a task that hangs."""
+    for part in (consumer._fetcher, consumer._client):
+        with suppress(Exception):
+            async with asyncio.timeout(1):
+                await part.close()
 
 
 def _leave_when_stopped(consumer: AIOKafkaConsumer) -> None:

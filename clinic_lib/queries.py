@@ -6,6 +6,7 @@ A view over several tables costs one statement a table for a whole page.
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, get_type_hints
 from urllib.parse import urlencode
 
@@ -146,12 +147,10 @@ class Query:
         return Response(body, media_type="application/json")
 
     async def _read(self, database: Database, read: Read) -> tuple[list[Any], Rows]:
-        """After a restart of the server the pooled connections are dead: the second try has a new one."""
-        try:
+        """A connection may break under a read, which can always be repeated."""
+        with suppress(TransientError):
             async with database.snapshot() if self.loads else database.session() as session:
                 return await read(session)
-        except TransientError:
-            await database.forget_connections()
         async with database.snapshot() if self.loads else database.session() as session:
             return await read(session)
 

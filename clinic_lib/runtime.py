@@ -22,7 +22,7 @@ from sqlalchemy import MetaData
 
 from clinic_lib import idempotency, inbox
 from clinic_lib.commands import CommandQueue
-from clinic_lib.consumer import Consumer
+from clinic_lib.consumer import Consumer, abandon
 from clinic_lib.errors import ConfigurationError, TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
@@ -150,9 +150,18 @@ class Runtime:
                 expected = isinstance(exc, KafkaError | OSError | TimeoutError)
                 log.warning("runtime.consumer starts again: %r", exc, exc_info=not expected)
             finally:
-                with suppress(Exception):
-                    await self._broker.stop()
+                await self._stop_broker(subscriber)
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _stop_broker(self, subscriber: Any) -> None:
+        consumer = subscriber.consumer if subscriber else None
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._broker.stop()
+        except Exception as exc:
+            log.warning("runtime.consumer did not stop: %r", exc)
+            if consumer is not None:
+                await abandon(consumer)
 
     async def _prepare_topics(self) -> str:
         """Make topics that are missing, with their number of partitions for ever; return the cluster's id."""

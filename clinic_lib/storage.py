@@ -119,8 +119,7 @@ class Database:
         """A connection on which each statement is its own transaction: for reads."""
         try:
             async with self.engine.connect() as connection:
-                driver = (await connection.get_raw_connection()).driver_connection
-                assert driver is not None
+                driver = await _open_driver(connection)
                 try:
                     yield Transaction(connection, driver)
                 finally:
@@ -143,12 +142,18 @@ class Database:
         async with self.session() as session, session.repeatable_read():
             yield session
 
-    async def forget_connections(self) -> None:
-        """After a restart of the server every pooled connection is dead: the next use opens a new one."""
-        await self.engine.dispose()
-
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def _open_driver(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
+    """The driver's connection, a new one when the server has closed the pooled one meanwhile."""
+    while True:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        if not driver.is_closed():
+            return driver
+        await connection.invalidate()
 
 
 def is_transient(error: BaseException) -> bool:
