@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError, create_model
+from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -275,10 +276,16 @@ def _validate(model: type[Command], body: bytes) -> Command | Response:
 
 def _invalid(failed: ValidationError) -> InvalidError:
     errors = [
-        {"field": ".".join(str(part) for part in error["loc"]) or "body", "detail": error["msg"]}
+        {"field": ".".join(str(part) for part in error["loc"]) or "body", "detail": _said(error)}
         for error in failed.errors(include_url=False, include_input=False, include_context=False)
     ]
     return InvalidError("; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors)
+
+
+def _said(error: ErrorDetails) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return "must have no control characters, and something to read"
+    return error["msg"]
 
 
 def _refuse_constant(name: str) -> None:
