@@ -5,17 +5,16 @@ Commands that arrive while a commit is under way go together in the next transac
 
 import asyncio
 import hashlib
-import json
 import logging
 import re
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError, create_model
-from pydantic_core import ErrorDetails
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
+from clinic_lib.bodies import invalid, read_body, validate_body
 from clinic_lib.delivery import Answer, CommandDelivery, Work
 from clinic_lib.errors import CommandError, InvalidError, TransientError, UnavailableError, WiringError
 from clinic_lib.executor import Executor
@@ -30,7 +29,6 @@ __all__ = ["CommandEndpoint", "CommandQueue"]
 
 log = logging.getLogger(__name__)
 
-LARGEST_BODY = 1024 * 1024
 GROUP = 500
 ATTEMPTS = 3
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -173,20 +171,20 @@ class CommandEndpoint:
             if value is None:
                 return problem(404, f"there is nothing at {request.url.path}")
             path_values[name] = value
-        body = await _read(request)
+        body = await read_body(request)
         if isinstance(body, Response):
             return body
         if body or self.body_required:
             kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if kind != "application/json":
                 return problem(415, "the body must be application/json")
-        given = _validate(self.body, body if body or self.body_required else b"{}")
+        given = validate_body(self.body, body if body or self.body_required else b"{}")
         if isinstance(given, Response):
             return given
         try:
             command = self.command.model_validate({**path_values, **dict(given)})
         except ValidationError as exc:  # by a validator that the author gave the command
-            return problem_of(_invalid(exc))
+            return problem_of(invalid(exc))
         envelope = _envelope(request)
         return CommandDelivery(
             command,
@@ -242,54 +240,6 @@ def _envelope(request: Request) -> Envelope:
         correlation_id=message_id,
         traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
     )
-
-
-async def _read(request: Request) -> bytes | Response:
-    too_large = problem(413, "the body may have 1 MiB", headers={"Connection": "close"})
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > LARGEST_BODY:
-        return too_large
-    parts, size = [], 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > LARGEST_BODY:
-                return too_large
-            parts.append(part)
-    except ClientDisconnect:
-        return problem(400, "the body ended early")
-    return b"".join(parts)
-
-
-def _validate(model: type[Command], body: bytes) -> Command | Response:
-    """400 for what is no JSON, 422 for JSON that breaks the model: strict JSON has no NaN and ends somewhere."""
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as exc:
-        failed = exc
-    try:
-        json.loads(body.decode(), parse_constant=_refuse_constant, parse_int=str)
-    except (ValueError, RecursionError):
-        return problem(400, "the body is not valid JSON")
-    return problem_of(_invalid(failed))
-
-
-def _invalid(failed: ValidationError) -> InvalidError:
-    errors = [
-        {"field": ".".join(str(part) for part in error["loc"]) or "body", "detail": _said(error)}
-        for error in failed.errors(include_url=False, include_input=False, include_context=False)
-    ]
-    return InvalidError("; ".join(f"{e['field']}: {e['detail']}" for e in errors), errors)
-
-
-def _said(error: ErrorDetails) -> str:
-    if error["type"] == "string_pattern_mismatch":
-        return "must have no control characters, and something to read"
-    return error["msg"]
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 def _idempotency_key(request: Request, body: bytes) -> IdempotencyKey | None:
