@@ -57,7 +57,7 @@ def invalid(failed: ValidationError) -> InvalidError:
 def _said(error: ErrorDetails) -> str:
     if error["type"] == "string_pattern_mismatch":
         return "must have no control characters, and something to read"
-    return error["msg"]
+    return error["msg"].removeprefix("Value error, ")
 
 
 def _refuse_constant(name: str) -> None:

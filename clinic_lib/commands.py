@@ -20,7 +20,7 @@ from clinic_lib.errors import CommandError, InvalidError, TransientError, Unavai
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler, Load
 from clinic_lib.idempotency import IdempotencyKey
-from clinic_lib.messages import Command, Envelope, new_message_id
+from clinic_lib.messages import Command, Envelope, new_message_id, valid_traceparent
 from clinic_lib.problems import problem, problem_of
 from clinic_lib.queries import Query, ResourceId
 from clinic_lib.rows import row_table
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 GROUP = 500
 ATTEMPTS = 3
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -203,11 +202,10 @@ class CommandEndpoint:
         return None
 
     def _respond(self, command: Command) -> Any:
-        if self.query is None:
+        query = self.query
+        if query is None:
             return lambda results, rows: Answer(204, b"")
-        return lambda results, rows: (
-            self.query.answer(command, results, rows) if self.query else Answer(204, b"")
-        )
+        return lambda results, rows: query.answer(command, results, rows)
 
 
 def _key_of(handler: Handler) -> tuple[str | None, Load | None]:
@@ -232,13 +230,12 @@ def _key_of(handler: Handler) -> tuple[str | None, Load | None]:
 
 def _envelope(request: Request) -> Envelope:
     message_id = new_message_id()
-    trace = request.headers.get("traceparent", "")
     return Envelope(
         message_id,
         datetime.now(UTC),
         source="http",
         correlation_id=message_id,
-        traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
+        traceparent=valid_traceparent(request.headers.get("traceparent")),
     )
 
 

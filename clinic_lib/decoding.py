@@ -1,6 +1,5 @@
 """Decoding: a Kafka record becomes a delivery, whatever it is; nothing here raises on a strange one."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
@@ -15,12 +14,11 @@ from clinic_lib.delivery import RecordDelivery, lock_key
 from clinic_lib.errors import MalformedRecordError
 from clinic_lib.handlers import Handler
 from clinic_lib.inbox import Position
-from clinic_lib.messages import Envelope, Event, fast_uuid, holds_nul
+from clinic_lib.messages import Envelope, Event, fast_uuid, holds_nul, valid_traceparent
 
 __all__ = ["Subscription", "decode", "malformed", "subscriptions"]
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 EventT = TypeVar("EventT", bound=Event)
 
@@ -89,14 +87,14 @@ def _event(
     event: Event = wire["data"]
     if record.key is None or record.key.decode("utf-8", "replace") != event.subject:
         raise MalformedRecordError(f"the record's key is not the event's {event.declaration.key}")
-    cause, traceparent = wire.get("causationid"), wire.get("traceparent")
+    cause = wire.get("causationid")
     envelope = Envelope(
         fast_uuid(raw_id),
         wire["time"],
         wire["source"],
         fast_uuid(wire["correlationid"]),
         fast_uuid(cause) if cause else None,
-        traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None,
+        valid_traceparent(wire.get("traceparent")),
     )
     return RecordDelivery(event, envelope, known.handlers, lock_key(event), record, position=position)
 

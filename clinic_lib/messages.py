@@ -31,9 +31,11 @@ __all__ = [
     "fast_uuid",
     "holds_nul",
     "new_message_id",
+    "valid_traceparent",
 ]
 
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 
 
@@ -164,6 +166,11 @@ class Envelope(NamedTuple):
 def new_message_id() -> UUID:
     """A UUIDv7: it sorts by time, so the inbox can be partitioned by it."""
     return fast_uuid(uuid7().bytes)
+
+
+def valid_traceparent(text: str | None) -> str | None:
+    """A W3C trace context as it came, or None: what is none is not passed on."""
+    return text if text and TRACEPARENT.fullmatch(text) else None
 
 
 def holds_nul(json: bytes) -> bool:
