@@ -6,7 +6,6 @@ Who answers instead of the providers is in `answers.py`.
 import asyncio
 import json
 import runpy
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -182,7 +181,7 @@ def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:
         runtime_settings.reset_options()
         pulumi_config.set_all_config(texts, list(secrets))
         mocks.set_mocks(Answers(), project=PROJECT, stack=stack, preview=False, monitor=monitor)
-        await runtime_stack.run_pulumi_func(lambda: _execute())
+        await runtime_stack.run_pulumi_func(_execute)
         root = runtime_settings.get_root_resource()
         outputs: Mapping[str, Any] = await pulumi.Output.from_input(getattr(root, "outputs", {})).future() or {}
         return outputs
@@ -191,8 +190,12 @@ def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:
     return Program(stack, tuple(_in_order(monitor.recorded)), outputs)
 
 
-def _execute() -> None:
+async def _execute() -> None:
     runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__")
+    # Pulumi waits for its outputs one by one, over all of them each time: all at once takes a third
+    while outputs := list(runtime_settings.SETTINGS.outputs):
+        runtime_settings.SETTINGS.outputs.clear()
+        await asyncio.gather(*outputs)
 
 
 def _in_order(recorded: Mapping[str, Recorded]) -> Iterator[Recorded]:

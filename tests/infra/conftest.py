@@ -1,0 +1,24 @@
+"""The recorded programs of all stacks, once a session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.recording import Program, record
+
+STACKS = ("local", "dev", "prod")
+
+
+@pytest.fixture(scope="session")
+def programs() -> dict[str, Program]:
+    return {stack: record(stack) for stack in STACKS}
+
+
+@pytest.fixture(params=STACKS)
+def program(request: pytest.FixtureRequest, programs: dict[str, Program]) -> Iterator[Program]:
+    yield programs[request.param]
+
+
+@pytest.fixture
+def local(programs: dict[str, Program]) -> Program:
+    return programs["local"]
