@@ -143,6 +143,18 @@ async def notices(database: Database) -> list[tuple[str, str]]:
     )
 
 
+async def sent(database: Database, log: Log, *types: str) -> list[ConsumerRecord]:
+    """The outbox's events, of some types or all, as records of `log`."""
+    found = await rows(
+        database, "select type, message_id, aggregateid, payload from clinic_lib.outbox order by id"
+    )
+    return [
+        log.append_raw(key.encode(), payload, [("type", kind.encode()), ("id", message_id.bytes)])
+        for kind, message_id, key, payload in found
+        if not types or kind in types
+    ]
+
+
 async def letters(database: Database) -> list[tuple[str, str | None, str | None]]:
     """State, key and error of the dead letters, in their order."""
     return await rows(database, "select state, key, error from clinic_lib.dead_letter order by id")
