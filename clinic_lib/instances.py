@@ -105,11 +105,18 @@ returning saga, key, message_id, correlation_id, started, started_version
 class Sagas:
     """The sagas that a service owns, found by the events that concern them.
 
-    `deadline` stands in for each saga's own when it is given.
+    `decided` are the `deadline_reached` events that a function handles: only those are published, and only for
+    them the start's content is kept. `deadline` stands in for each saga's own when it is given.
     """
 
-    def __init__(self, sagas: Sequence[Saga] = (), deadline: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        sagas: Sequence[Saga] = (),
+        decided: Collection[type[Event]] = (),
+        deadline: timedelta | None = None,
+    ) -> None:
         self.all = tuple(sagas)
+        self.decided = frozenset(decided)
         self.deadline = deadline
         self._concerned: dict[type[Event], list[Saga]] = defaultdict(list)
         for each in sagas:
@@ -127,8 +134,18 @@ class Sagas:
     def named(self, name: str) -> Saga | None:
         return next((each for each in self.all if each.name == name), None)
 
-    def deadline_of(self, each: Saga) -> timedelta | None:
-        return each.deadline and (self.deadline or each.deadline)
+    def begin(self, each: Saga, event: Event, message_id: UUID, cause: Envelope) -> "Start":
+        """What is known of an instance from its start on."""
+        deadline = each.deadline and (self.deadline or each.deadline)
+        decided = each.deadline_reached in self.decided
+        return Start(
+            message_id,
+            cause.correlation_id,
+            cause.time,
+            cause.time + deadline if deadline else None,
+            event.__pydantic_serializer__.to_json(event) if decided else None,
+            event.declaration.version,
+        )
 
 
 class Start(NamedTuple):
@@ -138,7 +155,7 @@ class Start(NamedTuple):
     correlation_id: UUID
     started_at: datetime
     deadline_at: datetime | None
-    started: bytes
+    started: bytes | None
     started_version: int
 
 
@@ -178,7 +195,7 @@ class Ledger:
                 change.stuck.pop(event.service, None)
                 change.freed[event.service] = None
             elif type(event) is each.starts:
-                change.start = self._start(each, event, message_id, envelope)
+                change.start = self.sagas.begin(each, event, message_id, envelope)
             else:
                 change.state = "compensated" if event.declaration.failure else "completed"
                 change.ended_at = envelope.time
@@ -200,17 +217,6 @@ class Ledger:
             if change.stuck:
                 telemetry.sagas_stuck.labels(service, name).inc(len(change.stuck))
 
-    def _start(self, each: Saga, event: Event, message_id: UUID, envelope: Envelope) -> Start:
-        deadline = self.sagas.deadline_of(each)
-        return Start(
-            message_id,
-            envelope.correlation_id,
-            envelope.time,
-            envelope.time + deadline if deadline else None,
-            event.__pydantic_serializer__.to_json(event),
-            event.declaration.version,
-        )
-
 
 class Due(NamedTuple):
     """An instance whose deadline has come."""
@@ -219,7 +225,7 @@ class Due(NamedTuple):
     key: str
     message_id: UUID
     correlation_id: UUID
-    started: bytes
+    started: bytes | None
     started_version: int
 
 
