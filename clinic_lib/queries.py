@@ -18,17 +18,19 @@ from starlette.responses import Response
 
 from clinic_lib.delivery import Answer
 from clinic_lib.errors import InvalidError, NotFoundError, TransientError, UnavailableError, WiringError
-from clinic_lib.handlers import Load, row_parameter
+from clinic_lib.handlers import Handler, Load, row_parameter
 from clinic_lib.problems import problem, problem_of
 from clinic_lib.rows import Rows, RowTable, row_table
 from clinic_lib.storage import Database, Transaction, View
 
-__all__ = ["Query", "ResourceId"]
+__all__ = ["FILTER_TEXT", "Query", "ResourceId"]
 
 Read = Callable[[Transaction], Awaitable[tuple[list[Any], Rows]]]
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 50, 500
 LARGEST_ID = 2**63 - 1
+FILTER_TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""What a text may be looked for by: all that `messages.Text` lets into a row."""
 
 
 class ResourceId:
@@ -107,6 +109,24 @@ class Query:
             raise NotFoundError(f"there is no such {self.table.table.name}")
         return Answer(200, self.render(resource, rows))
 
+    def loads_of_answer(self, handler: Handler) -> tuple[Load, ...]:
+        """The rows that a command's answer shows beyond those its function asks for.
+
+        Raises `WiringError` for one that the command can't name.
+        """
+        fields = handler.messages[0].model_fields
+        shown = [load for load in self.loads if load.columns[0] in fields]
+        if self.key in fields:
+            shown.append(Load(self.table.row, (self.key,)))
+        for load in self.loads:
+            if load not in shown and not (load.many and self.table.row in handler.rows):
+                raise WiringError(
+                    f"{handler.name}: its answer shows {load.row.__name__}, which is found by {load.columns[0]}; "
+                    f"{handler.messages[0].__name__} lacks it",
+                    handler.function,
+                )
+        return tuple(load for load in shown if load not in handler.loads)
+
     async def one(self, request: Request, database: Database) -> Response:
         value = ResourceId.parse(request.path_params["id"])
         if value is None:
@@ -155,13 +175,13 @@ class Query:
             return await read(session)
 
     def _parameters(self, request: Request) -> tuple[int, int, dict[str, Any]]:
-        limit = _number(request, "limit", DEFAULT_LIMIT, LARGEST_LIMIT)
-        before = _number(request, "before", LARGEST_ID, LARGEST_ID)
+        limit = number_parameter(request, "limit", DEFAULT_LIMIT, LARGEST_LIMIT)
+        before = number_parameter(request, "before", LARGEST_ID, LARGEST_ID)
         wanted: dict[str, Any] = {}
         for name in self.filters:
             if name in request.query_params:
                 if self.table.types[name] == "BIGINT":
-                    wanted[name] = _number(request, name, 0, LARGEST_ID)
+                    wanted[name] = number_parameter(request, name, 0, LARGEST_ID)
                 else:
                     wanted[name] = _text(request, name)
         return limit, before, wanted
@@ -219,7 +239,7 @@ def _derived(row: type, table: RowTable) -> type[BaseModel]:
     return create_model(row.__name__, __base__=View, **fields)
 
 
-def _number(request: Request, name: str, default: int, largest: int) -> int:
+def number_parameter(request: Request, name: str, default: int, largest: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -232,7 +252,7 @@ def _number(request: Request, name: str, default: int, largest: int) -> int:
 
 def _text(request: Request, name: str) -> str:
     text = request.query_params[name]
-    if "\0" in text or not text.isprintable():
+    if not re.fullmatch(FILTER_TEXT, text):
         raise InvalidError(
             f"{name}: no control characters", [{"field": name, "detail": "no control characters"}]
         )

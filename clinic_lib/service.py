@@ -13,6 +13,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from faststream.kafka import KafkaBroker, KafkaRouter
@@ -27,11 +28,13 @@ from clinic_lib import documents
 from clinic_lib.admin import admin_server
 from clinic_lib.commands import CommandEndpoint
 from clinic_lib.errors import UnavailableError, WiringError
-from clinic_lib.handlers import Function, Handler, Kind, Load, inspect_handler
+from clinic_lib.handlers import Function, Handler, Kind, inspect_handler
+from clinic_lib.instances import Sagas
 from clinic_lib.problems import http_exception, problem_of, server_error
 from clinic_lib.queries import Query, resource_row
 from clinic_lib.rows import row_table
 from clinic_lib.runtime import Runtime
+from clinic_lib.saga import Saga
 from clinic_lib.settings import ServiceSettings, load_settings
 from clinic_lib.storage import View
 from clinic_lib.telemetry import HttpMetrics, configure_logging
@@ -59,6 +62,7 @@ class Service:
         self.system = system
         self.handlers: list[Handler] = []
         self.queries: list[Query] = []
+        self.sagas: list[Saga] = []
         self.kafka = KafkaRouter()
         self._commands: list[tuple[Handler, str]] = []
         self._routes: list[BaseRoute] = []
@@ -78,6 +82,31 @@ class Service:
 
         def register(function: FunctionT) -> FunctionT:
             return self._register("compensation", function, compensated)
+
+        return register
+
+    def saga(self, saga: Saga) -> None:
+        """Own a saga: know how each instance stands. The service that publishes its start does."""
+        if any(each.name == saga.name for each in self.sagas):
+            raise WiringError(f"service {self.name} has two sagas named {saga.name}", saga.starts)
+        self.sagas.append(saga)
+
+    def deadline(self, saga: Saga) -> Callable[[FunctionT], FunctionT]:
+        """Decide what becomes of an instance that has not ended in time, given the event that began it.
+
+        It is not called for one that ended meanwhile; without such a function it stays overdue until it ends.
+        """
+
+        def register(function: FunctionT) -> FunctionT:
+            handler = inspect_handler("deadline", function)
+            if saga not in self.sagas or saga.deadline is None or handler.messages != (saga.starts,):
+                raise WiringError(
+                    f"{function.__name__} decides at the deadline of {saga.name}: say service.saga({saga.name}) "
+                    f"before, give the saga a deadline, and take {saga.starts.__name__} first",
+                    function,
+                )
+            self._add(replace(handler, messages=(saga.deadline_reached,)))
+            return function
 
         return register
 
@@ -140,6 +169,13 @@ class Service:
     def asgi(self) -> Starlette:
         """The public app; its lifespan runs the consumer, the relay and the admin port."""
         endpoints = self._with_answers()
+        published = {event for handler in self.handlers for event in handler.events}
+        for saga in self.sagas:
+            if saga.starts not in published:
+                raise WiringError(
+                    f"service {self.name} owns the saga {saga.name}, but no function publishes its start",
+                    saga.starts,
+                )
         openapi, asyncapi = documents.openapi(self, endpoints), documents.asyncapi(self)
 
         async def serve_openapi(request: Request) -> Response:
@@ -172,6 +208,11 @@ class Service:
         rows += [query.table.row for query in self.queries]
         return list(dict.fromkeys(row_table(row).table.metadata for row in rows))
 
+    def owned_sagas(self, deadline: timedelta | None = None) -> Sagas:
+        """The sagas that the service owns, with `deadline` in place of each one's own when it is given."""
+        decided = {event for each in self.handlers if each.kind == "deadline" for event in each.messages}
+        return Sagas(self.sagas, decided, deadline)
+
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         settings = load_settings(ServiceSettings)
@@ -180,8 +221,8 @@ class Service:
             settings.kafka_bootstrap_servers, security=settings.kafka_security(), logger=None
         )
         broker.include_router(self.kafka)
-        runtime = self._runtime = Runtime(self.name, settings, self.tables, self.handlers, broker)
-        async with admin_server(settings, ready=runtime.ready):
+        runtime = self._runtime = Runtime(self, settings, broker)
+        async with admin_server(settings, ready=runtime.ready, routes=runtime.admin_routes()):
             await runtime.start()
             try:
                 yield
@@ -189,11 +230,13 @@ class Service:
                 await runtime.stop()
 
     def _register(self, kind: Kind, function: FunctionT, compensates: Handler | None = None) -> FunctionT:
-        handler = inspect_handler(kind, function, compensates)
-        if any(each.name == handler.name for each in self.handlers):
-            raise WiringError(f"service {self.name} has two functions named {handler.name}", function)
-        self.handlers.append(handler)
+        self._add(inspect_handler(kind, function, compensates))
         return function
+
+    def _add(self, handler: Handler) -> None:
+        if any(each.name == handler.name for each in self.handlers):
+            raise WiringError(f"service {self.name} has two functions named {handler.name}", handler.function)
+        self.handlers.append(handler)
 
     def _find(self, step: Function) -> Handler:
         for handler in self.handlers:
@@ -216,7 +259,7 @@ class Service:
         endpoints = []
         for declared, path in self._commands:
             query = self._query_of(declared)
-            handler = replace(declared, extra_loads=_loads_of_answer(declared, query) if query else ())
+            handler = replace(declared, extra_loads=query.loads_of_answer(declared) if query else ())
             self.handlers = [handler if each.name == declared.name else each for each in self.handlers]
             endpoints.append(CommandEndpoint(handler, path, query))
         return endpoints
@@ -246,19 +289,3 @@ class Service:
         if self._runtime is None:
             raise RuntimeError("the app is served without its lifespan")
         return self._runtime
-
-
-def _loads_of_answer(handler: Handler, query: Query) -> tuple[Load, ...]:
-    """The rows that a command's answer shows beyond those its function asks for."""
-    fields = handler.messages[0].model_fields
-    shown = [load for load in query.loads if load.columns[0] in fields]
-    if query.key in fields:
-        shown.append(Load(query.table.row, (query.key,)))
-    for load in query.loads:
-        if load not in shown and not (load.many and query.table.row in handler.rows):
-            raise WiringError(
-                f"{handler.name}: its answer shows {load.row.__name__}, which is found by {load.columns[0]}; "
-                f"{handler.messages[0].__name__} lacks it",
-                handler.function,
-            )
-    return tuple(load for load in shown if load not in handler.loads)

@@ -136,7 +136,10 @@ class Workload(pulumi.ComponentResource):
             routes = {
                 route: f"http://{each.kubernetes_name}:{PUBLIC_PORT}" for each in called for route in each.routes
             }
-            values["GATEWAY_ROUTES"] = json.dumps(routes)
+            values |= {
+                "GATEWAY_NAME": service.local_name or service.name,
+                "GATEWAY_ROUTES": json.dumps(routes),
+            }
         if not service.database:
             return values
         values |= {

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from clinic_lib import documents
+from clinic_lib.queries import FILTER_TEXT
 from tests.core import shop
 from tests.core.shop import TOPIC, order_service, page_service, seat_service
 
@@ -61,7 +62,7 @@ def test_a_collection_has_its_filters(openapi: dict[str, Any]) -> None:
     assert sorted(parameters) == ["before", "limit", "seat_id", "status"]
     assert (parameters["limit"]["default"], parameters["limit"]["maximum"]) == (50, 500)
     assert parameters["seat_id"]["type"] == "integer"
-    assert parameters["status"] == {"type": "string"}
+    assert parameters["status"] == {"type": "string", "pattern": FILTER_TEXT}
 
 
 def test_every_reference_leads_somewhere(openapi: dict[str, Any]) -> None:
@@ -93,8 +94,10 @@ def test_the_document_is_valid_openapi(openapi: dict[str, Any]) -> None:
         (
             order_service,
             [
-                *("receiveSeatsRefused", "receiveSeatsReserved"),
+                *("receivePurchaseDeadlineReached", "receiveSeatsRefused", "receiveSeatsReserved"),
+                *("receiveStepFreed", "receiveStepStuck"),
                 *("sendOrderCancelled", "sendOrderConfirmed", "sendOrderPlaced"),
+                *("sendPurchaseDeadlineReached", "sendStepFreed", "sendStepStuck"),
             ],
         ),
         (
@@ -102,13 +105,20 @@ def test_the_document_is_valid_openapi(openapi: dict[str, Any]) -> None:
             [
                 *("receiveOrderCancelled", "receiveOrderPlaced"),
                 *("sendSeatsRefused", "sendSeatsReleased", "sendSeatsReserved"),
+                *("sendStepFreed", "sendStepStuck"),
             ],
         ),
-        (page_service, ["receiveOrderCancelled", "receiveOrderConfirmed", "receiveOrderPlaced"]),
+        (
+            page_service,
+            [
+                *("receiveOrderCancelled", "receiveOrderConfirmed", "receiveOrderPlaced"),
+                *("sendStepFreed", "sendStepStuck"),
+            ],
+        ),
     ],
     ids=["order", "seat", "page"],
 )
-def test_operations_are_what_the_signatures_receive_and_send(service: Any, operations: list[str]) -> None:
+def test_operations_are_what_the_wiring_receives_and_sends(service: Any, operations: list[str]) -> None:
     assert sorted(documents.asyncapi(service)["operations"]) == operations
 
 
@@ -117,7 +127,8 @@ def test_the_channel_is_the_topic_with_all_its_messages() -> None:
 
     assert {channel["address"] for channel in document["channels"].values()} == {TOPIC}
     assert sorted(document["channels"][TOPIC]["messages"]) == [
-        *("OrderCancelled", "OrderPlaced", "SeatsRefused", "SeatsReleased", "SeatsReserved")
+        *("OrderCancelled", "OrderPlaced", "SeatsRefused", "SeatsReleased", "SeatsReserved"),
+        *("StepFreed", "StepStuck"),
     ]
 
 
