@@ -1,6 +1,6 @@
 """The platform of both systems, as Pulumi runs it, from the ground up.
 
-    Azure or any cluster  ->  mesh  ->  tools  ->  Kafka, PostgreSQL  ->  clinic, reservation
+Azure or any cluster  ->  mesh  ->  tools  ->  Kafka, PostgreSQL  ->  clinic, reservation
 """
 
 import pulumi

@@ -8,6 +8,7 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.networking import v1 as networking
 
 from infra.addresses import DatabaseAddress, KafkaAddress, Peer
+from infra.box import Box
 from infra.kinds.istio import AuthorizationPolicy, AuthorizationPolicySpec, Rule, Selector
 from infra.names import MESH_NAMESPACE, TOOLS_NAMESPACE, entrance_account, namespace_label
 from infra.pod import labels_of, selector_of
@@ -29,22 +30,20 @@ class AccessArgs:
     kafka: KafkaAddress
 
 
-class Access(pulumi.ComponentResource):
+class Access(Box):
     """A NetworkPolicy and an AuthorizationPolicy that say the same; all else is denied by the namespace."""
 
     def __init__(self, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         system, service = args.system, args.service
         name = f"{system.namespace}-{service.kubernetes_name}"
-        super().__init__("clinic:workload:Access", f"{name}-access", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:workload:Access", f"{name}-access", opts)
+        child = self.child()
         labels = labels_of(service, system.name)
         callers = list(system.callers(service))
 
         networking.NetworkPolicy(
             name,
-            metadata=ObjectMetaArgs(
-                name=service.kubernetes_name, namespace=system.namespace, labels=labels
-            ),
+            metadata=ObjectMetaArgs(name=service.kubernetes_name, namespace=system.namespace, labels=labels),
             spec=networking.NetworkPolicySpecArgs(
                 pod_selector=LabelSelectorArgs(match_labels=selector_of(service)),
                 policy_types=["Ingress", "Egress"],
@@ -85,9 +84,7 @@ class Access(pulumi.ComponentResource):
 
 
 def _egress(args: AccessArgs) -> Iterator[networking.NetworkPolicyEgressRuleArgs]:
-    dns = [
-        networking.NetworkPolicyPortArgs(port=DNS_PORT, protocol=protocol) for protocol in ("UDP", "TCP")
-    ]
+    dns = [networking.NetworkPolicyPortArgs(port=DNS_PORT, protocol=protocol) for protocol in ("UDP", "TCP")]
     yield networking.NetworkPolicyEgressRuleArgs(ports=dns)
     yield networking.NetworkPolicyEgressRuleArgs(
         to=[_namespace(MESH_NAMESPACE)], ports=_tcp(*ISTIOD_PORTS, *TRACE_PORTS)

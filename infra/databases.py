@@ -9,6 +9,7 @@ from pulumi_kubernetes import batch, core, networking
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra.addresses import DatabaseAddress
+from infra.box import Box
 from infra.names import POSTGRESQL_NAMESPACE, namespace_label
 
 __all__ = ["Databases", "DatabasesArgs"]
@@ -31,12 +32,12 @@ class DatabasesArgs:
     pull_policy: str
 
 
-class Databases(pulumi.ComponentResource):
+class Databases(Box):
     """Runs again whenever the script or a password changes: then the names it refers to are new."""
 
     def __init__(self, args: DatabasesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:postgresql:Databases", "databases", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:postgresql:Databases", "databases", opts)
+        child = self.child()
         metadata = ObjectMetaArgs(namespace=POSTGRESQL_NAMESPACE, labels=LABELS)
         script = core.v1.ConfigMap(
             NAME, metadata=metadata, data={SCRIPT.name: SCRIPT.read_text()}, opts=child
@@ -78,9 +79,7 @@ class Databases(pulumi.ComponentResource):
                     ),
                 ),
             ),
-            opts=pulumi.ResourceOptions(
-                parent=self, custom_timeouts=pulumi.CustomTimeouts(create="10m", update="10m")
-            ),
+            opts=self.child(timeouts=pulumi.CustomTimeouts(create="10m", update="10m")),
         )
         self.register_outputs({"job": self.job.metadata.name})
 

@@ -6,6 +6,7 @@ import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.networking import v1 as networking
 
+from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.kinds.istio import (
     Gateway,
@@ -34,13 +35,13 @@ class EntranceArgs:
     system: System
 
 
-class Entrance(pulumi.ComponentResource):
+class Entrance(Box):
     """Each service's prefix goes straight to it, everything else to the gateway service."""
 
     def __init__(self, args: EntranceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         system = args.system
-        super().__init__("clinic:system:Entrance", f"{system.namespace}-{NAME}", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:system:Entrance", f"{system.namespace}-{NAME}", opts)
+        child = self.child()
         release = Release(
             f"{system.namespace}-{NAME}",
             ReleaseArgs(ISTIO_GATEWAY, system.namespace, _values(), release_name=NAME),
@@ -118,9 +119,7 @@ def _network_rules(system: System) -> networking.NetworkPolicySpecArgs:
 
     dns = [networking.NetworkPolicyPortArgs(port=53, protocol=protocol) for protocol in ("UDP", "TCP")]
     services = [
-        networking.NetworkPolicyPeerArgs(
-            pod_selector=LabelSelectorArgs(match_labels=selector_of(service))
-        )
+        networking.NetworkPolicyPeerArgs(pod_selector=LabelSelectorArgs(match_labels=selector_of(service)))
         for service in system.services
     ]
     return networking.NetworkPolicySpecArgs(

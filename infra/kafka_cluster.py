@@ -9,6 +9,7 @@ from pulumi_kubernetes import core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.addresses import KafkaAddress, Peer
+from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.kinds.strimzi import (
     Acl,
@@ -49,41 +50,40 @@ class KafkaClusterArgs:
     protect: bool
 
 
-class KafkaCluster(pulumi.ComponentResource):
+class KafkaCluster(Box):
     """Operator, nodes, topics and users. `address` is for the services."""
 
     def __init__(self, args: KafkaClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:kafka:Cluster", "kafka", None, opts)
+        super().__init__("clinic:kafka:Cluster", "kafka", opts)
         namespace = Namespace(
             NamespaceArgs(KAFKA_NAMESPACE, closed=False, protect=args.protect),
-            pulumi.ResourceOptions(parent=self),
+            self.child(),
         )
         operator = Release(
             "strimzi",
             ReleaseArgs(STRIMZI, KAFKA_NAMESPACE, _operator_values(), release_name="strimzi"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+            opts=self.child(namespace),
         )
-        after = pulumi.ResourceOptions(parent=self, depends_on=[operator])
         pool = KafkaNodePool(
             "nodes",
             _nodes(args),
             namespace=KAFKA_NAMESPACE,
             labels=OF_THE_CLUSTER,
-            opts=pulumi.ResourceOptions.merge(after, pulumi.ResourceOptions(protect=args.protect)),
+            opts=self.child(operator, protect=args.protect),
         )
         cluster = Kafka(
             KAFKA_CLUSTER,
             _cluster(args),
             namespace=KAFKA_NAMESPACE,
             annotations={"pulumi.com/waitFor": "condition=Ready"},
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[operator, pool],
+            opts=self.child(
+                operator,
+                pool,
                 protect=args.protect,
-                custom_timeouts=pulumi.CustomTimeouts(create="15m", update="30m"),
+                timeouts=pulumi.CustomTimeouts(create="15m", update="30m"),
             ),
         )
-        within = pulumi.ResourceOptions(parent=self, depends_on=[cluster])
+        within = self.child(cluster)
         for system in args.systems:
             _topic(system, min(args.settings.nodes, 3), args.protect, within)
             for service in system.services:

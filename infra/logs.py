@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.names import TOOLS_NAMESPACE
 from infra.settings import Observability
@@ -63,15 +64,15 @@ class LogsArgs:
     disk_class: str | None
 
 
-class Logs(pulumi.ComponentResource):
+class Logs(Box):
     """One Loki on one disk: enough for a cluster of this size."""
 
     def __init__(self, args: LogsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:tools:Logs", "logs", None, opts)
+        super().__init__("clinic:tools:Logs", "logs", opts)
         loki = Release(
             "loki",
             ReleaseArgs(LOKI, TOOLS_NAMESPACE, _loki(args), release_name=LOKI_NAME),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=self.child(),
         )
         Release(
             "alloy",
@@ -89,7 +90,7 @@ class Logs(pulumi.ComponentResource):
                 },
                 release_name="alloy",
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[loki]),
+            opts=self.child(loki),
         )
         self.register_outputs({"service": LOKI_NAME})
 

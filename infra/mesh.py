@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.kinds.istio import PeerAuthentication, PeerAuthenticationSpec, Telemetry, TelemetrySpec
 from infra.names import MESH_NAMESPACE
@@ -24,38 +25,36 @@ class MeshArgs:
     zones: bool
 
 
-class Mesh(pulumi.ComponentResource):
+class Mesh(Box):
     """What everything in the mesh depends on: `ready` is its last part."""
 
     def __init__(self, args: MeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:mesh:Mesh", "mesh", None, opts)
+        super().__init__("clinic:mesh:Mesh", "mesh", opts)
         self.namespace = Namespace(
             # the network plugin works on the node itself
             NamespaceArgs(MESH_NAMESPACE, pod_security="privileged", closed=False),
-            pulumi.ResourceOptions(parent=self),
+            self.child(),
         )
         base = Release(
             "istio-base",
             ReleaseArgs(ISTIO_BASE, MESH_NAMESPACE, {}, release_name="istio-base"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.namespace]),
+            opts=self.child(self.namespace),
         )
         plugin = Release(
             "istio-cni",
             ReleaseArgs(ISTIO_CNI, MESH_NAMESPACE, _plugin_values(), release_name="istio-cni"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[base]),
+            opts=self.child(base),
         )
         self.ready = Release(
             "istiod",
             ReleaseArgs(ISTIOD, MESH_NAMESPACE, _control_plane_values(args), release_name="istiod"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[base, plugin]),
+            opts=self.child(base, plugin),
         )
-        after = pulumi.ResourceOptions(parent=self, depends_on=[self.ready])
+        after = self.child(self.ready)
         Telemetry(
             "default",
             TelemetrySpec(
-                tracing=[
-                    {"providers": [{"name": TRACES}], "randomSamplingPercentage": SAMPLED_PERCENT}
-                ],
+                tracing=[{"providers": [{"name": TRACES}], "randomSamplingPercentage": SAMPLED_PERCENT}],
                 access_logging=[
                     {
                         "providers": [{"name": "envoy"}],

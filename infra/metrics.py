@@ -7,6 +7,7 @@ import pulumi
 from pulumi_kubernetes import core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.kinds.prometheus import MetricsEndpoint, PodMonitor, PodMonitorSpec
 from infra.names import TOOLS_NAMESPACE
@@ -30,17 +31,17 @@ class MetricsArgs:
     disk_class: str | None
 
 
-class Metrics(pulumi.ComponentResource):
+class Metrics(Box):
     """`release` brings the kinds PodMonitor and PrometheusRule: who uses them depends on it."""
 
     def __init__(self, args: MetricsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:tools:Metrics", "metrics", None, opts)
+        super().__init__("clinic:tools:Metrics", "metrics", opts)
         account = core.v1.Secret(
             "grafana-account",
             metadata=ObjectMetaArgs(namespace=TOOLS_NAMESPACE),
             type="Opaque",
             string_data={"admin-user": "admin", "admin-password": args.grafana_password},
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=self.child(),
         )
         self.release = Release(
             "prometheus",
@@ -55,13 +56,15 @@ class Metrics(pulumi.ComponentResource):
                 },
                 release_name="prometheus",
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account]),
+            opts=self.child(account),
         )
-        after = pulumi.ResourceOptions(parent=self, depends_on=[self.release])
+        after = self.child(self.release)
         PodMonitor(
             "sidecars",
             PodMonitorSpec(
-                selector={"matchExpressions": [{"key": "istio-prometheus-ignore", "operator": "DoesNotExist"}]},
+                selector={
+                    "matchExpressions": [{"key": "istio-prometheus-ignore", "operator": "DoesNotExist"}]
+                },
                 namespace_selector={"any": True},
                 pod_metrics_endpoints=[
                     MetricsEndpoint(
@@ -149,9 +152,7 @@ def _grafana(args: MetricsArgs, account: pulumi.Output[str]) -> dict[str, Any]:
             "server": {"root_url": "%(protocol)s://%(domain)s/grafana/", "serve_from_sub_path": True},
             "analytics": {"reporting_enabled": False, "check_for_updates": False},
         },
-        "sidecar": {
-            "dashboards": {"enabled": True, "label": DASHBOARD_LABEL, "searchNamespace": "ALL"}
-        },
+        "sidecar": {"dashboards": {"enabled": True, "label": DASHBOARD_LABEL, "searchNamespace": "ALL"}},
         "additionalDataSources": sources,
         "resources": _resources("100m", "192Mi", "384Mi"),
     }

@@ -7,6 +7,8 @@ import pulumi
 from pulumi_kubernetes import core, networking
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
+from infra.box import Box
+
 __all__ = ["Namespace", "NamespaceArgs"]
 
 
@@ -21,11 +23,11 @@ class NamespaceArgs:
     protect: bool = False
 
 
-class Namespace(pulumi.ComponentResource):
+class Namespace(Box):
     """A namespace and its defaults."""
 
     def __init__(self, args: NamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:kubernetes:Namespace", f"{args.name}-namespace", None, opts)
+        super().__init__("clinic:kubernetes:Namespace", f"{args.name}-namespace", opts)
         labels = {
             "app.kubernetes.io/managed-by": "pulumi",
             "pod-security.kubernetes.io/enforce": args.pod_security,
@@ -37,7 +39,7 @@ class Namespace(pulumi.ComponentResource):
         self.namespace = core.v1.Namespace(
             args.name,
             metadata=ObjectMetaArgs(name=args.name, labels=labels),
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=self.child(protect=args.protect),
         )
         if args.closed:
             networking.v1.NetworkPolicy(
@@ -46,6 +48,6 @@ class Namespace(pulumi.ComponentResource):
                 spec=networking.v1.NetworkPolicySpecArgs(
                     pod_selector=LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
                 ),
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[self.namespace]),
+                opts=self.child(self.namespace),
             )
         self.register_outputs({"name": self.namespace.metadata.name})

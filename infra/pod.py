@@ -91,9 +91,7 @@ def pod_template(
     )
 
 
-def _pod(
-    service: Service, container: core.ContainerArgs, volumes: list[core.VolumeArgs]
-) -> core.PodSpecArgs:
+def _pod(service: Service, container: core.ContainerArgs, volumes: list[core.VolumeArgs]) -> core.PodSpecArgs:
     return core.PodSpecArgs(
         service_account_name=service.kubernetes_name,
         automount_service_account_token=False,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.addresses import DatabaseAddress, ImageSource
+from infra.box import Box
 from infra.databases import Databases, DatabasesArgs
 from infra.names import POSTGRESQL_NAMESPACE
 from infra.namespaces import Namespace, NamespaceArgs
@@ -30,14 +31,14 @@ class PostgresqlArgs:
     disk_class: str | None
 
 
-class Postgresql(pulumi.ComponentResource):
+class Postgresql(Box):
     """`address` is for the services; who depends on this waits for the databases."""
 
     def __init__(self, args: PostgresqlArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:postgresql:Postgresql", "postgresql-box", None, opts)
+        super().__init__("clinic:postgresql:Postgresql", "postgresql-box", opts)
         namespace = Namespace(
             NamespaceArgs(POSTGRESQL_NAMESPACE, protect=args.settings.protect),
-            pulumi.ResourceOptions(parent=self),
+            self.child(),
         )
         self.address = args.given or self._server(args, namespace)
         stored = [each for system in args.systems for each in system.services if each.database]
@@ -50,7 +51,7 @@ class Postgresql(pulumi.ComponentResource):
                 waivers=image_waivers(args.images, stored[0]),
                 pull_policy=pull_policy(args.images),
             ),
-            pulumi.ResourceOptions(parent=self, depends_on=[namespace, *self._servers]),
+            self.child(namespace, *self._servers),
         )
         self.register_outputs({"host": self.address.host})
 
@@ -66,7 +67,7 @@ class Postgresql(pulumi.ComponentResource):
                 disk_class=args.disk_class,
                 protect=args.settings.protect,
             ),
-            pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+            self.child(namespace),
         )
         self._servers = (server,)
         return server.address

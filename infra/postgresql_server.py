@@ -8,6 +8,7 @@ from pulumi_kubernetes import apps, core, networking
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra.addresses import DatabaseAddress, Peer
+from infra.box import Box
 from infra.names import POSTGRESQL_NAMESPACE, namespace_label
 from infra.settings import Postgresql
 from infra.versions import POSTGRESQL_IMAGE
@@ -35,12 +36,12 @@ class PostgresqlServerArgs:
     protect: bool
 
 
-class PostgresqlServer(pulumi.ComponentResource):
+class PostgresqlServer(Box):
     """`address` is for the services."""
 
     def __init__(self, args: PostgresqlServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:postgresql:Server", NAME, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:postgresql:Server", NAME, opts)
+        child = self.child()
         metadata = ObjectMetaArgs(name=NAME, namespace=POSTGRESQL_NAMESPACE, labels=LABELS)
         password = core.v1.Secret(
             f"{NAME}-password",
@@ -74,11 +75,8 @@ class PostgresqlServer(pulumi.ComponentResource):
                 ),
                 volume_claim_templates=[_claim(args)],
             ),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[service],
-                protect=args.protect,
-                custom_timeouts=pulumi.CustomTimeouts(create="5m", update="5m"),
+            opts=self.child(
+                service, protect=args.protect, timeouts=pulumi.CustomTimeouts(create="5m", update="5m")
             ),
         )
         self.address = DatabaseAddress(

@@ -21,7 +21,9 @@ HIDDEN = "***"
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/preview", description=__doc__)
     parser.add_argument("stack", nargs="?", default="local", help="dev, prod, local, or a stack file's path")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write the manifests there, with made-up secrets")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write the manifests there, with made-up secrets"
+    )
     options = parser.parse_args(arguments)
     try:
         program = record(options.stack)

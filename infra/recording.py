@@ -8,6 +8,7 @@ import json
 import runpy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,15 +99,21 @@ class Monitor(mocks.MockMonitor):
         self._lock = threading.Lock()
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 # the protocol's name
-        answer = super().RegisterResource(request)
+        with _own_loop():
+            answer = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             self._keep(request, answer, request.object)
         return answer
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
-        answer = super().ReadResource(request)
+        with _own_loop():
+            answer = super().ReadResource(request)
         self._keep(request, answer, request.properties, read=True)
         return answer
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802
+        with _own_loop():
+            return super().Invoke(request)
 
     def _keep(self, request: Any, answer: Any, properties: Any, *, read: bool = False) -> None:
         secrets: set[str] = set()
@@ -134,15 +141,25 @@ class Monitor(mocks.MockMonitor):
             self.recorded[answer.urn] = recorded
 
 
+@contextmanager
+def _own_loop() -> Iterator[None]:
+    """The mocks open a loop in each thread that answers, and leave it open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
 def _plain(value: Any, path: str, secrets: set[str]) -> Any:
     """As YAML would have it: whole numbers are integers, and a secret is its value."""
     if isinstance(value, Mapping):
         if value.get(rpc._special_sig_key) == rpc._special_secret_sig:
             secrets.add(path)
             return _plain(value["value"], path, secrets)
-        return {
-            key: _plain(each, f"{path}.{key}" if path else key, secrets) for key, each in value.items()
-        }
+        return {key: _plain(each, f"{path}.{key}" if path else key, secrets) for key, each in value.items()}
     if isinstance(value, list):
         return [_plain(each, f"{path}[{index}]", secrets) for index, each in enumerate(value)]
     if isinstance(value, float) and value.is_integer():
@@ -183,7 +200,9 @@ def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:
         mocks.set_mocks(Answers(), project=PROJECT, stack=stack, preview=False, monitor=monitor)
         await runtime_stack.run_pulumi_func(_execute)
         root = runtime_settings.get_root_resource()
-        outputs: Mapping[str, Any] = await pulumi.Output.from_input(getattr(root, "outputs", {})).future() or {}
+        outputs: Mapping[str, Any] = (
+            await pulumi.Output.from_input(getattr(root, "outputs", {})).future() or {}
+        )
         return outputs
 
     outputs = asyncio.run(run())
@@ -213,5 +232,3 @@ def _in_order(recorded: Mapping[str, Recorded]) -> Iterator[Recorded]:
 
     for urn in sorted(recorded):
         yield from visit(urn)
-
-

@@ -14,9 +14,7 @@ OPEN_ENTRANCES = ("entrance",)
 
 def findings(subject: Subject) -> list[str]:
     """Everything that is wrong with a resource."""
-    return [
-        f"{subject.name}: {rule.name}: {problem}" for rule in RULES for problem in rule.check(subject)
-    ]
+    return [f"{subject.name}: {rule.name}: {problem}" for rule in RULES for problem in rule.check(subject)]
 
 
 def _pod(subject: Subject) -> Properties:
@@ -195,7 +193,11 @@ RULES = (
     Rule("pinned", "the same program gives the same pods", _pinned),
     Rule("drains", "an update loses no request", _drains),
     Rule("named", "everything has a place", _named),
-    Rule("restricted-namespace", "the API server refuses what the other rules would miss", _restricted_namespace),
+    Rule(
+        "restricted-namespace",
+        "the API server refuses what the other rules would miss",
+        _restricted_namespace,
+    ),
     Rule("known-to-whom", "who reaches a tool is written down", _known_to_whom),
     Rule("versioned", "charts change when we say so", _versioned),
     Rule("mutual-tls", "services know who calls", _mutual_tls),

@@ -7,9 +7,9 @@ import json
 from typing import Annotated, Literal, Self
 
 import pulumi
+from pulumi.runtime import config as pulumi_config
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
-from pulumi.runtime import config as pulumi_config
 
 from infra.systems import SYSTEMS
 
@@ -129,7 +129,9 @@ class Kafka(Section):
     nodes: Literal[0, 1, 3, 5] = 1
     storage: Quantity = "10Gi"
     memory: Quantity = "1Gi"
-    bootstrap_servers: Annotated[str, StringConstraints(pattern=r"^[^\s:,]+:\d+(,[^\s:,]+:\d+)*$")] | None = None
+    bootstrap_servers: Annotated[str, StringConstraints(pattern=r"^[^\s:,]+:\d+(,[^\s:,]+:\d+)*$")] | None = (
+        None
+    )
     address_range: Cidr = "10.0.0.0/8"
     """Where brokers by address are, for the network rules."""
 

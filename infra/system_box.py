@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.addresses import DatabaseAddress, ImageSource, KafkaAddress
+from infra.box import Box
 from infra.entrance import Entrance, EntranceArgs
 from infra.kinds.istio import (
     AuthorizationPolicy,
@@ -37,17 +38,17 @@ class SystemBoxArgs:
     storage_class: str
 
 
-class SystemBox(pulumi.ComponentResource):
+class SystemBox(Box):
     """Everything of one system that is not shared."""
 
     def __init__(self, args: SystemBoxArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         system = args.system
-        super().__init__("clinic:system:System", system.name, None, opts)
+        super().__init__("clinic:system:System", system.name, opts)
         namespace = Namespace(
             NamespaceArgs(system.namespace, in_the_mesh=True, protect=args.settings.protect),
-            pulumi.ResourceOptions(parent=self),
+            self.child(),
         )
-        after = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+        after = self.child(namespace)
         _mesh_defaults(system, after)
         Entrance(EntranceArgs(system), after)
         for service in system.services:

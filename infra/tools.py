@@ -7,6 +7,7 @@ import pulumi
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.networking import v1 as networking
 
+from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.logs import LOKI_NAME, LOKI_PORT, Logs, LogsArgs
 from infra.metrics import GRAFANA, GRAFANA_PORT, PROMETHEUS_NAME, PROMETHEUS_PORT, Metrics, MetricsArgs
@@ -38,23 +39,21 @@ class ToolsArgs:
     """Namespaces that send traces."""
 
 
-class Tools(pulumi.ComponentResource):
+class Tools(Box):
     """Prometheus, Grafana, Loki, Jaeger, Kiali, and NGINX before them."""
 
     def __init__(self, args: ToolsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:tools:Tools", "tools", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:tools:Tools", "tools", opts)
+        child = self.child()
         settings = args.settings
         metrics = Metrics(MetricsArgs(settings, args.grafana_password, args.disk_class), child)
         self.kinds = metrics.release
         logs = Logs(LogsArgs(settings, args.disk_class), child)
-        tracing = Tracing(
-            TracingArgs(settings.exposed.jaeger, settings.operators, args.senders), child
-        )
+        tracing = Tracing(TracingArgs(settings.exposed.jaeger, settings.operators, args.senders), child)
         kiali = Release(
             "kiali",
             ReleaseArgs(KIALI, TOOLS_NAMESPACE, _kiali(), release_name=KIALI_NAME),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[metrics, tracing]),
+            opts=self.child(metrics, tracing),
         )
         controller = Release(
             "nginx",
@@ -74,7 +73,7 @@ class Tools(pulumi.ComponentResource):
                     )
                 ],
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[controller, kiali, logs, metrics]),
+            opts=self.child(controller, kiali, logs, metrics),
         )
         self.register_outputs({"paths": list(PATHS)})
 

@@ -6,6 +6,7 @@ import pulumi
 from pulumi_kubernetes import apps, core, networking
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
+from infra.box import Box
 from infra.names import TOOLS_NAMESPACE, namespace_label
 from infra.versions import JAEGER_IMAGE
 
@@ -30,12 +31,12 @@ class TracingArgs:
     senders: tuple[str, ...]
 
 
-class Tracing(pulumi.ComponentResource):
+class Tracing(Box):
     """Jaeger's collector and its page."""
 
     def __init__(self, args: TracingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:tools:Tracing", NAME, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:tools:Tracing", NAME, opts)
+        child = self.child()
         deployment = apps.v1.Deployment(
             NAME,
             metadata=_metadata(NAME),
@@ -78,9 +79,7 @@ class Tracing(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        networking.v1.NetworkPolicy(
-            NAME, metadata=_metadata(NAME), spec=_network_rules(args), opts=child
-        )
+        networking.v1.NetworkPolicy(NAME, metadata=_metadata(NAME), spec=_network_rules(args), opts=child)
         self.register_outputs({"deployment": deployment.metadata.name})
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from infra.box import Box
 from infra.kinds.istio import (
     Destination,
     DestinationRule,
@@ -38,15 +39,15 @@ class TrafficArgs:
     service: Service
 
 
-class Traffic(pulumi.ComponentResource):
+class Traffic(Box):
     """A VirtualService for callers in the mesh, and a DestinationRule."""
 
     def __init__(self, args: TrafficArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         system, service = args.system, args.service
         super().__init__(
-            "clinic:workload:Traffic", f"{system.namespace}-{service.kubernetes_name}-traffic", None, opts
+            "clinic:workload:Traffic", f"{system.namespace}-{service.kubernetes_name}-traffic", opts
         )
-        child = pulumi.ResourceOptions(parent=self)
+        child = self.child()
         labels = labels_of(service, system.name)
         host = host_of(service, system)
         VirtualService(

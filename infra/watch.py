@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from infra.box import Box
 from infra.kinds.prometheus import (
     Alert,
     MetricsEndpoint,
@@ -27,15 +28,13 @@ class WatchArgs:
     service: Service
 
 
-class Watch(pulumi.ComponentResource):
+class Watch(Box):
     """A PodMonitor and the alerts of the objective."""
 
     def __init__(self, args: WatchArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         system, service = args.system, args.service
-        super().__init__(
-            "clinic:workload:Watch", f"{system.namespace}-{service.kubernetes_name}-watch", None, opts
-        )
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:workload:Watch", f"{system.namespace}-{service.kubernetes_name}-watch", opts)
+        child = self.child()
         labels = labels_of(service, system.name)
         PodMonitor(
             service.kubernetes_name,
@@ -95,8 +94,6 @@ def _burns(pods: str, objective: Objective, *, times: float) -> str:
 
     def share(window: str) -> str:
         requests = "clinic_http_requests_total"
-        return (
-            f'sum(rate({requests}{{{pods},status=~"5.."}}[{window}])) / sum(rate({requests}{{{pods}}}[{window}]))'
-        )
+        return f'sum(rate({requests}{{{pods},status=~"5.."}}[{window}])) / sum(rate({requests}{{{pods}}}[{window}]))'
 
     return f"{share('1h')} > {bound:.6f} and {share('5m')} > {bound:.6f}"

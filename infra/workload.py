@@ -10,6 +10,7 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra.access import Access, AccessArgs
 from infra.addresses import DatabaseAddress, ImageSource, KafkaAddress
+from infra.box import Box
 from infra.pod import CONTAINER, Environment, labels_of, pod_template, selector_of
 from infra.settings import Workloads
 from infra.systems import ADMIN_PORT, PUBLIC_PORT, Service, System
@@ -42,15 +43,15 @@ class WorkloadArgs:
     protect: bool
 
 
-class Workload(pulumi.ComponentResource):
+class Workload(Box):
     """Account, configuration, Deployment, Service, scaling and rules of one service, all from its row."""
 
     def __init__(self, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         service, namespace = args.service, args.system.namespace
         self.name = f"{namespace}-{service.kubernetes_name}"
-        super().__init__("clinic:workload:Workload", self.name, None, opts)
+        super().__init__("clinic:workload:Workload", self.name, opts)
         self._args = args
-        self._child = pulumi.ResourceOptions(parent=self)
+        self._child = self.child()
         self._labels = labels_of(service, args.system.name)
         metadata = self._metadata(service.kubernetes_name)
 
@@ -79,7 +80,7 @@ class Workload(pulumi.ComponentResource):
                     claim=self._claim(),
                 ),
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account], custom_timeouts=TIMEOUTS),
+            opts=self.child(account, timeouts=TIMEOUTS),
         )
         core.v1.Service(
             self.name,
@@ -134,7 +135,9 @@ class Workload(pulumi.ComponentResource):
         if service.calls:
             called = [args.system.service(name) for name in service.calls]
             routes = {
-                route: f"http://{each.kubernetes_name}:{PUBLIC_PORT}" for each in called for route in each.routes
+                route: f"http://{each.kubernetes_name}:{PUBLIC_PORT}"
+                for each in called
+                for route in each.routes
             }
             values |= {
                 "GATEWAY_NAME": service.local_name or service.name,
@@ -165,14 +168,14 @@ class Workload(pulumi.ComponentResource):
                 storage_class_name=self._args.storage_class,
                 resources=core.v1.VolumeResourceRequirementsArgs(requests={"storage": volume.size}),
             ),
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect, custom_timeouts=TIMEOUTS),
+            opts=self.child(protect=self._args.protect, timeouts=TIMEOUTS),
         )
         return claim.metadata.name.apply(str)
 
     def _scale(self, deployment: apps.v1.Deployment) -> None:
         """By the application's own CPU: the sidecar's would count otherwise."""
         name, scaling = self._args.service.kubernetes_name, self._args.service.scaling
-        after = pulumi.ResourceOptions(parent=self, depends_on=[deployment])
+        after = self.child(deployment)
         autoscaling.v2.HorizontalPodAutoscaler(
             self.name,
             metadata=self._metadata(name),

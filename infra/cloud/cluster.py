@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 import yaml
 from pulumi_azure_native import containerservice, managedidentity, monitor
 
+from infra.box import Box
 from infra.cloud.log_analytics import LogAnalytics
 from infra.cloud.registry import Registry
 from infra.cloud.resource_group import ResourceGroup
@@ -34,12 +35,12 @@ class ClusterArgs:
     protect: bool
 
 
-class Cluster(pulumi.ComponentResource):
+class Cluster(Box):
     """`provider` reaches it as whoever runs Pulumi; `identity` is the cluster's own."""
 
     def __init__(self, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:azure:Cluster", "cluster", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:azure:Cluster", "cluster", opts)
+        child = self.child()
         stack, settings, group = pulumi.get_stack(), args.settings, args.group
         identity = managedidentity.UserAssignedIdentity(
             "cluster-identity",
@@ -96,13 +97,11 @@ class Cluster(pulumi.ComponentResource):
                 disk_csi_driver=containerservice.ManagedClusterStorageProfileDiskCSIDriverArgs(enabled=True),
                 file_csi_driver=containerservice.ManagedClusterStorageProfileFileCSIDriverArgs(enabled=True),
             ),
-            opts=pulumi.ResourceOptions(
-                parent=self,
+            opts=self.child(
+                network_role,
                 protect=args.protect,
-                depends_on=[network_role],
-                # both are moved by Azure: by the upgrade channel and by the autoscaler
+                timeouts=pulumi.CustomTimeouts(create="40m", update="60m", delete="40m"),
                 ignore_changes=["kubernetesVersion", "agentPoolProfiles[*].count"],
-                custom_timeouts=pulumi.CustomTimeouts(create="40m", update="60m", delete="40m"),
             ),
         )
         kubelet = cluster.identity_profile.apply(lambda profile: (profile or {})["kubeletidentity"].object_id)
@@ -132,7 +131,7 @@ class Cluster(pulumi.ComponentResource):
             kubeconfig=_kubeconfig(cluster, group),
             cluster_identifier=cluster.id,
             enable_server_side_apply=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[pulls, deploys]),
+            opts=self.child(pulls, deploys),
         )
         self.issuer = cluster.oidc_issuer_profile.apply(lambda profile: profile and profile.issuer_url)
         self.register_outputs({"name": cluster.name, "issuer": self.issuer})

@@ -6,6 +6,7 @@ import pulumi
 from pulumi_azure_native import dbforpostgresql, privatedns
 
 from infra.addresses import DatabaseAddress, Peer
+from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
 from infra.cloud.virtual_network import VirtualNetwork
 from infra.settings import PROJECT, Azure
@@ -25,12 +26,12 @@ class DatabaseServerArgs:
     protect: bool
 
 
-class DatabaseServer(pulumi.ComponentResource):
+class DatabaseServer(Box):
     """`address` is for the services; databases and roles are made from inside the cluster."""
 
     def __init__(self, args: DatabaseServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:azure:DatabaseServer", "database-server", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:azure:DatabaseServer", "database-server", opts)
+        child = self.child()
         group, wanted, stack = args.group, args.settings.database, pulumi.get_stack()
         zone = privatedns.PrivateZone(
             "database-zone",
@@ -61,7 +62,9 @@ class DatabaseServer(pulumi.ComponentResource):
             storage=dbforpostgresql.StorageArgs(storage_size_gb=wanted.storage_gib, auto_grow="Enabled"),
             administrator_login=ADMINISTRATOR,
             administrator_login_password=args.administrator_password,
-            auth_config=dbforpostgresql.AuthConfigArgs(password_auth="Enabled", active_directory_auth="Disabled"),
+            auth_config=dbforpostgresql.AuthConfigArgs(
+                password_auth="Enabled", active_directory_auth="Disabled"
+            ),
             network=dbforpostgresql.NetworkArgs(
                 delegated_subnet_resource_id=args.network.database,
                 private_dns_zone_arm_resource_id=zone.id,
@@ -74,13 +77,11 @@ class DatabaseServer(pulumi.ComponentResource):
             high_availability=dbforpostgresql.HighAvailabilityArgs(
                 mode="ZoneRedundant" if wanted.zone_redundant else "Disabled"
             ),
-            opts=pulumi.ResourceOptions(
-                parent=self,
+            opts=self.child(
+                link,
                 protect=args.protect,
-                depends_on=[link],
-                # auto-grow makes it larger than what is written here
+                timeouts=pulumi.CustomTimeouts(create="40m", update="60m"),
                 ignore_changes=["storage.storageSizeGB"],
-                custom_timeouts=pulumi.CustomTimeouts(create="40m", update="60m"),
             ),
         )
         # a saga's keys are advisory locks, each of them one entry

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, keyvault
 
+from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
 from infra.cloud.roles import Grant, GrantArgs, Role
 from infra.settings import PROJECT, Azure
@@ -20,13 +21,13 @@ class KeyVaultArgs:
     settings: Azure
 
 
-class KeyVault(pulumi.ComponentResource):
+class KeyVault(Box):
     """`secrets_provider` is what `pulumi stack change-secrets-provider` wants."""
 
     def __init__(self, args: KeyVaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:azure:KeyVault", "key-vault", None, opts)
+        super().__init__("clinic:azure:KeyVault", "key-vault", opts)
         # without this key nobody reads the state again: it is protected in every stack
-        kept = pulumi.ResourceOptions(parent=self, protect=True)
+        kept = self.child(protect=True)
         vault = keyvault.Vault(
             "vault",
             resource_group_name=args.group.name,
@@ -55,10 +56,10 @@ class KeyVault(pulumi.ComponentResource):
         )
         Grant(
             "pipeline-reads-state",
-            GrantArgs(
-                Role.KEY_VAULT_CRYPTO_USER, args.settings.deployer, "ServicePrincipal", vault.id
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
+            GrantArgs(Role.KEY_VAULT_CRYPTO_USER, args.settings.deployer, "ServicePrincipal", vault.id),
+            opts=self.child(),
         )
-        self.secrets_provider = pulumi.Output.concat("azurekeyvault://", vault.name, f".vault.azure.net/keys/{KEY}")
+        self.secrets_provider = pulumi.Output.concat(
+            "azurekeyvault://", vault.name, f".vault.azure.net/keys/{KEY}"
+        )
         self.register_outputs({"secrets_provider": self.secrets_provider})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import operationalinsights
 
+from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
 from infra.settings import PROJECT, Azure
 
@@ -17,11 +18,11 @@ class LogAnalyticsArgs:
     settings: Azure
 
 
-class LogAnalytics(pulumi.ComponentResource):
+class LogAnalytics(Box):
     """`id` is the workspace's."""
 
     def __init__(self, args: LogAnalyticsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:azure:LogAnalytics", "logs-of-azure", None, opts)
+        super().__init__("clinic:azure:LogAnalytics", "logs-of-azure", opts)
         workspace = operationalinsights.Workspace(
             "workspace",
             resource_group_name=args.group.name,
@@ -33,7 +34,7 @@ class LogAnalytics(pulumi.ComponentResource):
             workspace_capping=operationalinsights.WorkspaceCappingArgs(
                 daily_quota_gb=args.settings.log_gib_per_day
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=self.child(),
         )
         self.id = workspace.id
         self.register_outputs({"id": workspace.id})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import containerregistry
 
+from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
 from infra.settings import PROJECT, Azure
 
@@ -18,11 +19,11 @@ class RegistryArgs:
     protect: bool
 
 
-class Registry(pulumi.ComponentResource):
+class Registry(Box):
     """`host` stands before an image's name. Nobody logs in by password: the kubelet and the pipeline have roles."""
 
     def __init__(self, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:azure:Registry", "registry", None, opts)
+        super().__init__("clinic:azure:Registry", "registry", opts)
         premium = args.settings.registry_tier == "Premium"
         registry = containerregistry.Registry(
             "registry",
@@ -39,7 +40,7 @@ class Registry(pulumi.ComponentResource):
             )
             if premium
             else None,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=self.child(protect=args.protect),
         )
         self.id = registry.id
         self.host = registry.login_server

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import consumption, resources
 
+from infra.box import Box
 from infra.settings import PROJECT, Azure
 
 __all__ = ["ResourceGroup", "ResourceGroupArgs"]
@@ -18,11 +19,11 @@ class ResourceGroupArgs:
     protect: bool
 
 
-class ResourceGroup(pulumi.ComponentResource):
+class ResourceGroup(Box):
     """`name`, `location` and `tags` are for what goes into it."""
 
     def __init__(self, args: ResourceGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:azure:ResourceGroup", "resource-group", None, opts)
+        super().__init__("clinic:azure:ResourceGroup", "resource-group", opts)
         stack = pulumi.get_stack()
         self.location = args.settings.location
         self.tags = {"project": PROJECT, "environment": stack, "managed-by": "pulumi"}
@@ -31,7 +32,7 @@ class ResourceGroup(pulumi.ComponentResource):
             resource_group_name=f"rg-{PROJECT}-{stack}",
             location=self.location,
             tags=self.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=self.child(protect=args.protect),
         )
         self.name = group.name
         self.id = group.id
@@ -58,6 +59,6 @@ class ResourceGroup(pulumi.ComponentResource):
                 )
             },
             # the month it began in is past for ever
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["timePeriod"]),
+            opts=self.child(ignore_changes=["timePeriod"]),
         )
         self.register_outputs({"name": group.name})

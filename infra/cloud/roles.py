@@ -35,7 +35,9 @@ class Grant(authorization.RoleAssignment):
         stack = pulumi.get_stack()
         super().__init__(
             name,
-            role_assignment_name=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{pulumi.get_project()}/{stack}/{name}")),
+            role_assignment_name=str(
+                uuid.uuid5(uuid.NAMESPACE_URL, f"{pulumi.get_project()}/{stack}/{name}")
+            ),
             role_definition_id=f"/providers/Microsoft.Authorization/roleDefinitions/{args.role.value}",
             principal_id=args.principal,
             principal_type=args.principal_type,

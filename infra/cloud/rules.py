@@ -10,7 +10,10 @@ __all__ = ["CLOUD_RULES"]
 def _closed_azure(subject: Subject) -> Iterator[str]:
     inputs = subject.inputs
     if subject.is_a("storage:StorageAccount"):
-        if inputs.get("publicNetworkAccess") != "Disabled" or inputs.get("allowBlobPublicAccess") is not False:
+        if (
+            inputs.get("publicNetworkAccess") != "Disabled"
+            or inputs.get("allowBlobPublicAccess") is not False
+        ):
             yield "the internet reaches it"
         if inputs.get("enableHttpsTrafficOnly") is not True or inputs.get("minimumTlsVersion") != "TLS1_2":
             yield "it speaks in clear"
@@ -29,7 +32,9 @@ def _sound_cluster(subject: Subject) -> Iterator[str]:
     if not subject.is_a("containerservice:ManagedCluster"):
         return
     inputs = subject.inputs
-    if inputs.get("disableLocalAccounts") is not True or not inputs.get("aadProfile", {}).get("enableAzureRBAC"):
+    if inputs.get("disableLocalAccounts") is not True or not inputs.get("aadProfile", {}).get(
+        "enableAzureRBAC"
+    ):
         yield "somebody gets in without Entra"
     if not inputs.get("oidcIssuerProfile", {}).get("enabled"):
         yield "workloads have no identity"

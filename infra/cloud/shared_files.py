@@ -7,6 +7,7 @@ from pulumi_azure_native import network, privatedns, storage
 from pulumi_kubernetes import storage as kubernetes_storage
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from infra.box import Box
 from infra.cloud.cluster import Cluster
 from infra.cloud.resource_group import ResourceGroup
 from infra.cloud.roles import Grant, GrantArgs, Role
@@ -30,12 +31,12 @@ class SharedFilesArgs:
     protect: bool
 
 
-class SharedFiles(pulumi.ComponentResource):
+class SharedFiles(Box):
     """`storage_class` depends on all of it."""
 
     def __init__(self, args: SharedFilesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:azure:SharedFiles", "shared-files", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:azure:SharedFiles", "shared-files", opts)
+        child = self.child()
         group, stack = args.group, pulumi.get_stack()
         premium = args.settings.file_redundancy.startswith("Premium")
         account = storage.StorageAccount(
@@ -50,8 +51,10 @@ class SharedFiles(pulumi.ComponentResource):
             enable_https_traffic_only=True,
             minimum_tls_version="TLS1_2",
             public_network_access="Disabled",
-            network_rule_set=storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.DENY, bypass="None"),
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            network_rule_set=storage.NetworkRuleSetArgs(
+                default_action=storage.DefaultAction.DENY, bypass="None"
+            ),
+            opts=self.child(protect=args.protect),
         )
         reached = _private_endpoint(args, account, child)
         role = Grant(
@@ -131,8 +134,6 @@ def _private_endpoint(
         resource_group_name=group.name,
         private_endpoint_name=endpoint.name,
         private_dns_zone_group_name="default",
-        private_dns_zone_configs=[
-            network.PrivateDnsZoneConfigArgs(name="file", private_dns_zone_id=zone.id)
-        ],
+        private_dns_zone_configs=[network.PrivateDnsZoneConfigArgs(name="file", private_dns_zone_id=zone.id)],
         opts=opts,
     )

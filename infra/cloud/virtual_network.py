@@ -6,6 +6,7 @@ from ipaddress import ip_network
 import pulumi
 from pulumi_azure_native import network
 
+from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
 from infra.settings import PROJECT, Azure
 
@@ -18,12 +19,12 @@ class VirtualNetworkArgs:
     settings: Azure
 
 
-class VirtualNetwork(pulumi.ComponentResource):
+class VirtualNetwork(Box):
     """`nodes`, `database` and `endpoints` are the subnets' ids, `database_range` the addresses of one of them."""
 
     def __init__(self, args: VirtualNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("clinic:azure:VirtualNetwork", "network", None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        super().__init__("clinic:azure:VirtualNetwork", "network", opts)
+        child = self.child()
         group = args.group
         ranges = ip_network(args.settings.address_space).subnets(new_prefix=20)
         nodes_range, database_range, endpoints_range = (str(next(ranges)) for _ in range(3))
@@ -35,7 +36,7 @@ class VirtualNetwork(pulumi.ComponentResource):
             location=group.location,
             tags=group.tags,
             address_space=network.AddressSpaceArgs(address_prefixes=[args.settings.address_space]),
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnets"]),
+            opts=self.child(ignore_changes=["subnets"]),
         )
         closed = network.NetworkSecurityGroup(
             "network-rules",
@@ -90,7 +91,7 @@ class VirtualNetwork(pulumi.ComponentResource):
                     name="postgresql", service_name="Microsoft.DBforPostgreSQL/flexibleServers"
                 )
             ],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[nodes]),
+            opts=self.child(nodes),
         )
         endpoints = network.Subnet(
             "subnet-endpoints",
@@ -99,7 +100,7 @@ class VirtualNetwork(pulumi.ComponentResource):
             subnet_name="endpoints",
             address_prefix=endpoints_range,
             network_security_group=network.NetworkSecurityGroupArgs(id=closed.id),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[database]),
+            opts=self.child(database),
         )
         self.id = vnet.id
         self.nodes, self.database, self.endpoints = nodes.id, database.id, endpoints.id

@@ -63,7 +63,9 @@ def rule_faults(program: Program) -> Iterator[str]:
 
 def secrets_in_clear(program: Program) -> Iterator[str]:
     """A Secret's data that is not marked, and a marked value that stands somewhere else unmarked."""
-    values = {value for each in program.resources for path in each.secrets for value in _texts(_at(each, path))}
+    values = {
+        value for each in program.resources for path in each.secrets for value in _texts(_at(each, path))
+    }
     for each in program.resources:
         if each.kind == "Secret" and not each.read and not {"stringData", "data"} & each.secrets:
             yield f"{each.name}: its data is no secret"

@@ -39,7 +39,9 @@ class Index:
 
     def __init__(self, program: Program) -> None:
         self.objects = {(each.namespace, each.kind, each.object_name): each for each in program.manifests()}
-        self.pods = [each for each in self.objects.values() if "template" in each.inputs.get("spec", {})]
+        self.pods = [
+            each for each in self.objects.values() if each.kind in ("Deployment", "StatefulSet", "Job")
+        ]
 
     def find(self, each: Recorded, kind: str, name: str) -> Recorded | None:
         return self.objects.get((each.namespace, kind, name))
@@ -160,7 +162,9 @@ def _selectors(each: Recorded, index: Index) -> Iterator[str]:
 
 def _peers(each: Recorded, peers: list[dict[str, Any]], index: Index) -> Iterator[str]:
     for peer in peers:
-        namespace = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
+        namespace = (
+            peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
+        )
         if namespace and (None, "Namespace", namespace) not in index.objects:
             yield f"there is no namespace {namespace}"
         pods = peer.get("podSelector", {}).get("matchLabels", {})
@@ -185,13 +189,20 @@ def _mesh(each: Recorded, index: Index) -> Iterator[str]:
                 yield f"no entrance is {spec['selector']}"
         case "AuthorizationPolicy":
             wanted = spec.get("selector", {}).get("matchLabels", {})
-            if wanted and not index.selected(each.namespace, wanted) and not wanted.items() <= ENTRANCE.items():
+            if (
+                wanted
+                and not index.selected(each.namespace, wanted)
+                and not wanted.items() <= ENTRANCE.items()
+            ):
                 yield f"it selects no pods: {wanted}"
             for rule in spec.get("rules", []):
                 for source in rule.get("from", []):
                     for principal in source["source"]["principals"]:
                         _, _, namespace, _, account = principal.split("/")
-                        if account != "entrance" and (namespace, "ServiceAccount", account) not in index.objects:
+                        if (
+                            account != "entrance"
+                            and (namespace, "ServiceAccount", account) not in index.objects
+                        ):
                             yield f"nobody is {principal}"
         case _:
             return
