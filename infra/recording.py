@@ -59,7 +59,7 @@ class Recorded:
 
     @property
     def kind(self) -> str:
-        return str(self.inputs.get("kind", self.type.rpartition(":")[2]))
+        return str(self.inputs["kind"]) if self.is_kubernetes else self.type.rpartition(":")[2]
 
     @property
     def namespace(self) -> str | None:

@@ -130,14 +130,14 @@ def _probes(service: Service, container: dict[str, Any]) -> Iterator[str]:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     if ports != {"http": 8080, "admin": 9080}:
         yield f"its ports are {ports}"
-    ready, live = dict(container["readinessProbe"]), dict(container["livenessProbe"])
-    asked = ready.pop("httpGet")
+    ready, live = dict(container.get("readinessProbe", {})), container.get("livenessProbe", {})
+    asked = ready.pop("httpGet", {"path": None, "port": None})
     wanted = (service.routes[0], "http") if service.routes else ("/health/ready", "admin")
     if (asked["path"], asked["port"]) != wanted:
         yield f"readiness asks {asked}"
     if ready != {"initialDelaySeconds": 10, "timeoutSeconds": 2, "periodSeconds": 5, "failureThreshold": 10}:
         yield f"readiness is asked {ready}"
-    if live["httpGet"] != {"path": "/health/live", "port": "admin"} or live["failureThreshold"] != 3:
+    if live.get("httpGet") != {"path": "/health/live", "port": "admin"} or live["failureThreshold"] != 3:
         yield f"liveness is asked {live}"
 
 
