@@ -90,13 +90,16 @@ def _pod(
     administrator: pulumi.Output[str],
     passwords: pulumi.Output[str],
 ) -> core.v1.PodSpecArgs:
-    variables = {
+    variables: dict[str, pulumi.Input[str]] = {
         "PGHOST": args.address.host,
         "PGPORT": str(args.address.port),
         "PGUSER": args.address.administrator,
         "PGSSLMODE": "require" if args.address.encrypted else "disable",
     }
+    plain = [core.v1.EnvVarArgs(name=name, value=value) for name, value in variables.items()]
     secret = core.v1.SecretKeySelectorArgs(name=administrator, key="PGPASSWORD")
+    source = core.v1.EnvVarSourceArgs(secret_key_ref=secret)
+    password = core.v1.EnvVarArgs(name="PGPASSWORD", value_from=source)
     return core.v1.PodSpecArgs(
         restart_policy="OnFailure",
         automount_service_account_token=False,
@@ -106,12 +109,7 @@ def _pod(
                 image=args.image,
                 image_pull_policy=args.pull_policy,
                 args=["python", f"/script/{SCRIPT.name}", "/passwords"],
-                env=[
-                    *(core.v1.EnvVarArgs(name=name, value=value) for name, value in variables.items()),
-                    core.v1.EnvVarArgs(
-                        name="PGPASSWORD", value_from=core.v1.EnvVarSourceArgs(secret_key_ref=secret)
-                    ),
-                ],
+                env=[*plain, password],
                 resources=core.v1.ResourceRequirementsArgs(
                     requests={"cpu": "50m", "memory": "64Mi"}, limits={"cpu": "500m", "memory": "128Mi"}
                 ),
@@ -126,12 +124,7 @@ def _pod(
                 ],
             )
         ],
-        volumes=[
-            core.v1.VolumeArgs(name="script", config_map=core.v1.ConfigMapVolumeSourceArgs(name=script)),
-            core.v1.VolumeArgs(
-                name="passwords", secret=core.v1.SecretVolumeSourceArgs(secret_name=passwords)
-            ),
-        ],
+        volumes=_volumes(script, passwords),
         security_context=core.v1.PodSecurityContextArgs(
             run_as_non_root=True,
             run_as_user=USER,
@@ -140,6 +133,13 @@ def _pod(
             seccomp_profile=core.v1.SeccompProfileArgs(type="RuntimeDefault"),
         ),
     )
+
+
+def _volumes(script: pulumi.Output[str], passwords: pulumi.Output[str]) -> list[core.v1.VolumeArgs]:
+    return [
+        core.v1.VolumeArgs(name="script", config_map=core.v1.ConfigMapVolumeSourceArgs(name=script)),
+        core.v1.VolumeArgs(name="passwords", secret=core.v1.SecretVolumeSourceArgs(secret_name=passwords)),
+    ]
 
 
 def _network_rules(address: DatabaseAddress) -> networking.v1.NetworkPolicySpecArgs:

@@ -96,7 +96,6 @@ class Logs(Box):
 
 
 def _loki(args: LogsArgs) -> dict[str, Any]:
-    nothing = {"replicas": 0}
     persistence: dict[str, Any] = {"size": args.settings.log_storage}
     if args.disk_class:
         persistence["storageClass"] = args.disk_class
@@ -128,6 +127,9 @@ def _loki(args: LogsArgs) -> dict[str, Any]:
                 "limits": {"cpu": "1", "memory": "1Gi"},
             },
         },
-        **dict.fromkeys(("read", "write", "backend"), nothing),
-        **dict.fromkeys(("gateway", "chunksCache", "resultsCache", "lokiCanary", "test"), {"enabled": False}),
+        **{part: {"replicas": 0} for part in ("read", "write", "backend")},
+        **{
+            part: {"enabled": False}
+            for part in ("gateway", "chunksCache", "resultsCache", "lokiCanary", "test")
+        },
     }

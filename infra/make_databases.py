@@ -31,7 +31,7 @@ async def main(folder: Path) -> None:
         for file in sorted(folder.iterdir()):
             if file.is_file() and not file.name.startswith("."):
                 await make(connection, file.name, file.read_text())
-                print(f"{file.name} has its database", flush=True)  # noqa: T201 # a Job's log
+                print(f"{file.name} has its database", flush=True)
     finally:
         await connection.close()
 

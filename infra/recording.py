@@ -212,8 +212,9 @@ def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:
 async def _execute() -> None:
     runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__")
     # Pulumi waits for its outputs one by one, over all of them each time: all at once takes a third
-    while outputs := list(runtime_settings.SETTINGS.outputs):
-        runtime_settings.SETTINGS.outputs.clear()
+    settings: Any = runtime_settings.SETTINGS
+    while outputs := list(settings.outputs):
+        settings.outputs.clear()
         await asyncio.gather(*outputs)
 
 

@@ -135,12 +135,12 @@ def _versioned(subject: Subject) -> Iterator[str]:
 
 
 def _mutual_tls(subject: Subject) -> Iterator[str]:
-    if subject.is_a("security.istio.io/v1:PeerAuthentication"):
-        if subject.spec.get("mtls", {}).get("mode") != "STRICT":
-            yield "who has no certificate is let in"
-    if subject.is_a("networking.istio.io/v1:DestinationRule"):
-        if subject.spec.get("trafficPolicy", {}).get("tls", {}).get("mode") != "ISTIO_MUTUAL":
-            yield "it is called in clear"
+    strict = subject.spec.get("mtls", {}).get("mode") == "STRICT"
+    if subject.is_a("security.istio.io/v1:PeerAuthentication") and not strict:
+        yield "who has no certificate is let in"
+    mutual = subject.spec.get("trafficPolicy", {}).get("tls", {}).get("mode") == "ISTIO_MUTUAL"
+    if subject.is_a("networking.istio.io/v1:DestinationRule") and not mutual:
+        yield "it is called in clear"
 
 
 def _repeats_safely(subject: Subject) -> Iterator[str]:

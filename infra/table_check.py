@@ -48,6 +48,15 @@ def _faults(service: Service, system: System) -> Iterator[str]:
         yield "has no route: its readiness asks for its own collection"
     if not service.database and service.topics:
         yield "has topics but no database: what it handled would be forgotten"
+    yield from _wrong_links(service, system)
+    scaling = service.scaling
+    if not 1 <= scaling.smallest <= scaling.largest:
+        yield f"scales from {scaling.smallest} to {scaling.largest}: say 1 or more, in order"
+    if not 1 <= scaling.cpu_percent <= 100:
+        yield f"scales at {scaling.cpu_percent} % CPU: say 1 to 100"
+
+
+def _wrong_links(service: Service, system: System) -> Iterator[str]:
     for topic in service.topics:
         if topic != system.topic:
             yield f"uses the topic {topic}, which {system.name} does not declare"
@@ -57,8 +66,3 @@ def _faults(service: Service, system: System) -> Iterator[str]:
     for name in service.calls:
         if all(each.name != name for each in system.services):
             yield f"calls {name}, which is no service of {system.name}"
-    scaling = service.scaling
-    if not 1 <= scaling.smallest <= scaling.largest:
-        yield f"scales from {scaling.smallest} to {scaling.largest}: say 1 or more, in order"
-    if not 1 <= scaling.cpu_percent <= 100:
-        yield f"scales at {scaling.cpu_percent} % CPU: say 1 to 100"

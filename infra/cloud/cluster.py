@@ -101,6 +101,7 @@ class Cluster(Box):
                 network_role,
                 protect=args.protect,
                 timeouts=pulumi.CustomTimeouts(create="40m", update="60m", delete="40m"),
+                # both are moved by Azure: by the upgrade channel and by the autoscaler
                 ignore_changes=["kubernetesVersion", "agentPoolProfiles[*].count"],
             ),
         )

@@ -63,7 +63,7 @@ class DatabaseServer(Box):
             administrator_login=ADMINISTRATOR,
             administrator_login_password=args.administrator_password,
             auth_config=dbforpostgresql.AuthConfigArgs(
-                password_auth="Enabled", active_directory_auth="Disabled"
+                password_auth=dbforpostgresql.PasswordBasedAuth.ENABLED, active_directory_auth="Disabled"
             ),
             network=dbforpostgresql.NetworkArgs(
                 delegated_subnet_resource_id=args.network.database,
@@ -81,6 +81,7 @@ class DatabaseServer(Box):
                 link,
                 protect=args.protect,
                 timeouts=pulumi.CustomTimeouts(create="40m", update="60m"),
+                # auto-grow makes it larger than what is written here
                 ignore_changes=["storage.storageSizeGB"],
             ),
         )

@@ -17,9 +17,10 @@ def _closed_azure(subject: Subject) -> Iterator[str]:
             yield "the internet reaches it"
         if inputs.get("enableHttpsTrafficOnly") is not True or inputs.get("minimumTlsVersion") != "TLS1_2":
             yield "it speaks in clear"
-    if subject.is_a("dbforpostgresql:Server"):
-        if inputs.get("network", {}).get("publicNetworkAccess") != "Disabled":
-            yield "the internet reaches it"
+    if subject.is_a("dbforpostgresql:Server") and (
+        inputs.get("network", {}).get("publicNetworkAccess") != "Disabled"
+    ):
+        yield "the internet reaches it"
     if subject.is_a("containerregistry:Registry") and inputs.get("adminUserEnabled") is not False:
         yield "it has an account with a password"
     if subject.is_a("keyvault:Vault"):
@@ -74,14 +75,15 @@ def _kept(subject: Subject) -> Iterator[str]:
         "kafka.strimzi.io/v1:KafkaTopic",
         "keyvault:Vault",
     )
-    if subject.stack == "prod" and subject.is_a(*holds_data) and subject.protect is False:
+    if subject.stack != "prod":
+        return
+    if subject.is_a(*holds_data) and subject.protect is False:
         yield "a mistake could delete it"
-    if subject.stack == "prod" and subject.is_a("dbforpostgresql:Server"):
-        if subject.inputs.get("highAvailability", {}).get("mode") != "ZoneRedundant":
-            yield "it is gone with its zone"
-    if subject.stack == "prod" and subject.is_a("kafka.strimzi.io/v1:KafkaTopic"):
-        if subject.spec.get("replicas", 1) < 3:
-            yield "it is gone with its broker"
+    doubled = subject.inputs.get("highAvailability", {}).get("mode") == "ZoneRedundant"
+    if subject.is_a("dbforpostgresql:Server") and not doubled:
+        yield "it is gone with its zone"
+    if subject.is_a("kafka.strimzi.io/v1:KafkaTopic") and subject.spec.get("replicas", 1) < 3:
+        yield "it is gone with its broker"
 
 
 CLOUD_RULES = (

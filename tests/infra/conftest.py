@@ -1,7 +1,5 @@
 """The recorded programs of all stacks, once a session."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from infra.recording import Program, record
@@ -15,8 +13,8 @@ def programs() -> dict[str, Program]:
 
 
 @pytest.fixture(params=STACKS)
-def program(request: pytest.FixtureRequest, programs: dict[str, Program]) -> Iterator[Program]:
-    yield programs[request.param]
+def program(request: pytest.FixtureRequest, programs: dict[str, Program]) -> Program:
+    return programs[request.param]
 
 
 @pytest.fixture

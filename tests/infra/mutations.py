@@ -97,7 +97,9 @@ MUTATIONS = (
     Mutation("PodMonitor/medical-diagnosis", "spec/podMetricsEndpoints/0/port", "metrics"),
     Mutation("NetworkPolicy/medical-diagnosis", "spec/podSelector/matchLabels/app", "diagnoses"),
     Mutation(
-        "VirtualService/medical-entrance", "spec/http/0/route/0/destination/host", "diagnose.medical.svc.cluster.local"
+        "VirtualService/medical-entrance",
+        "spec/http/0/route/0/destination/host",
+        "diagnose.medical.svc.cluster.local",
     ),
     Mutation("VirtualService/medical-diagnosis", "spec/http/0/route/0/destination/port/number", 8081),
     Mutation("VirtualService/medical-entrance", "spec/gateways/0", "door"),
@@ -111,7 +113,11 @@ MUTATIONS = (
     # secrets
     Mutation("Secret/medical-diagnosis-database-password", "secret", None),
     Mutation("Secret/kafka-password-diagnosis", "secret", None),
-    Mutation("ConfigMap/medical-diagnosis", "data/DATABASE_URL", "postgresql://diagnosis:made-up-databasePassword-diagnosis@h/diagnosis"),
+    Mutation(
+        "ConfigMap/medical-diagnosis",
+        "data/DATABASE_URL",
+        "postgresql://diagnosis:made-up-databasePassword-diagnosis@h/diagnosis",
+    ),
     # what the rows and the rules say
     Mutation(DIAGNOSIS, f"{APP}/readinessProbe/httpGet/path", "/health"),
     Mutation(DIAGNOSIS, f"{APP}/readinessProbe/failureThreshold", 3),
@@ -125,7 +131,11 @@ MUTATIONS = (
     Mutation(SEAT, "spec/strategy/rollingUpdate/maxUnavailable", 1),
     Mutation(SEAT, f"{APP}/image", "seat:latest"),
     Mutation("HorizontalPodAutoscaler/reservation-seat", "spec/maxReplicas", 5),
-    Mutation("HorizontalPodAutoscaler/reservation-seat", "spec/metrics/0/containerResource/target/averageUtilization", 80),
+    Mutation(
+        "HorizontalPodAutoscaler/reservation-seat",
+        "spec/metrics/0/containerResource/target/averageUtilization",
+        80,
+    ),
     Mutation("PersistentVolumeClaim/reservation-seat-data", "spec/accessModes", ["ReadWriteOnce"]),
     Mutation("ConfigMap/reservation-seat", "data/PORT", "80"),
     Mutation("AuthorizationPolicy/reservation-seat", "spec/rules/0/from/0/source/principals", ["*/*/*/*/*"]),

@@ -20,8 +20,9 @@ from tests.infra.mutations import Mutation, mutated
 pytestmark = pytest.mark.cluster
 
 
-
-def kubectl(*arguments: str, manifests: list[dict[str, Any]] | None = None) -> subprocess.CompletedProcess[str]:
+def kubectl(
+    *arguments: str, manifests: list[dict[str, Any]] | None = None
+) -> subprocess.CompletedProcess[str]:
     text = yaml.safe_dump_all(manifests) if manifests else None
     return subprocess.run(["kubectl", *arguments], input=text, capture_output=True, text=True, check=False)
 
@@ -43,7 +44,9 @@ def cluster(programs: dict[str, Program]) -> Iterator[None]:
     present = kubectl("get", "namespaces", "--output", "jsonpath={.items[*].metadata.name}")
     assert present.returncode == 0, present.stderr
     if taken := set(ours) & set(present.stdout.split()):
-        pytest.skip(f"the cluster of KUBECONFIG has {', '.join(sorted(taken))} already: this test would spoil them")
+        pytest.skip(
+            f"the cluster of KUBECONFIG has {', '.join(sorted(taken))} already: this test would spoil them"
+        )
     try:
         made = apply([manifest_of(each) for each in programs["local"].of_kind("Namespace")])
         assert made.returncode == 0, made.stderr

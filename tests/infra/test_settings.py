@@ -45,18 +45,58 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
         with_("clinic:kafka/bootstrapServers", "kafka:9092"),
         "clinic:kafka: give either nodes, for a cluster of our own, or nodes 0 and bootstrapServers",
     ),
-    ("local", with_("clinic:kafka", {"nodes": 0, "bootstrapServers": "kafka"}), "clinic:kafka.bootstrapServers: String should match"),
-    ("local", with_("clinic:workloads", {"logLevel": "LOUD"}), "clinic:workloads.logLevel: Input should be 'DEBUG'"),
-    ("local", with_("clinic:workloads", {"systems": ["hotel"]}), "clinic:workloads: there is no system hotel: say clinic or reservation"),
-    ("local", with_("clinic:images", {"digests": {"seat": "abc"}}), "clinic:images.digests.seat: String should match"),
-    ("local", with_("clinic:observability/operators", ["all"]), "clinic:observability.operators.0: String should match"),
-    ("local", with_("clinic:observability/operators", []), "clinic:observability.operators: Tuple should have at least 1 item"),
-    ("dev", with_("clinic:azure/workloadPool/size", "big"), "clinic:azure.workloadPool.size: String should match"),
-    ("dev", with_("clinic:azure/workloadPool/largest", 1), "clinic:azure.workloadPool: largest is 1, less than smallest, 2"),
-    ("dev", with_("clinic:azure/database/zoneRedundant", True), "clinic:azure.database: a Burstable server can't be zoneRedundant: say GeneralPurpose"),
+    (
+        "local",
+        with_("clinic:kafka", {"nodes": 0, "bootstrapServers": "kafka"}),
+        "clinic:kafka.bootstrapServers: String should match",
+    ),
+    (
+        "local",
+        with_("clinic:workloads", {"logLevel": "LOUD"}),
+        "clinic:workloads.logLevel: Input should be 'DEBUG'",
+    ),
+    (
+        "local",
+        with_("clinic:workloads", {"systems": ["hotel"]}),
+        "clinic:workloads: there is no system hotel: say clinic or reservation",
+    ),
+    (
+        "local",
+        with_("clinic:images", {"digests": {"seat": "abc"}}),
+        "clinic:images.digests.seat: String should match",
+    ),
+    (
+        "local",
+        with_("clinic:observability/operators", ["all"]),
+        "clinic:observability.operators.0: String should match",
+    ),
+    (
+        "local",
+        with_("clinic:observability/operators", []),
+        "clinic:observability.operators: Tuple should have at least 1 item",
+    ),
+    (
+        "dev",
+        with_("clinic:azure/workloadPool/size", "big"),
+        "clinic:azure.workloadPool.size: String should match",
+    ),
+    (
+        "dev",
+        with_("clinic:azure/workloadPool/largest", 1),
+        "clinic:azure.workloadPool: largest is 1, less than smallest, 2",
+    ),
+    (
+        "dev",
+        with_("clinic:azure/database/zoneRedundant", True),
+        "clinic:azure.database: a Burstable server can't be zoneRedundant: say GeneralPurpose",
+    ),
     ("dev", with_("clinic:azure/deployer", "me"), "clinic:azure.deployer: String should match"),
     ("dev", with_("clinic:azure/contacts", []), "clinic:azure.contacts: Tuple should have at least 1 item"),
-    ("dev", with_("clinic:azure/budgetPerMonth", 0), "clinic:azure.budgetPerMonth: Input should be greater than or equal to 1"),
+    (
+        "dev",
+        with_("clinic:azure/budgetPerMonth", 0),
+        "clinic:azure.budgetPerMonth: Input should be greater than or equal to 1",
+    ),
     (
         "local",
         with_("clinic:adminToken", "in clear"),
@@ -96,7 +136,8 @@ def test_a_missing_secret_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
 
 def changed(system: System, changed_service: str, /, **fields: Any) -> System:
     services = [
-        dataclasses.replace(each, **fields) if each.name == changed_service else each for each in system.services
+        dataclasses.replace(each, **fields) if each.name == changed_service else each
+        for each in system.services
     ]
     return dataclasses.replace(system, services=tuple(services))
 
@@ -111,12 +152,18 @@ WRONG_TABLES: list[tuple[tuple[System, ...], str]] = [
         (changed(CLINIC, "diagnosis", objective=Objective(100.0, 1.0)),),
         "diagnosis of clinic promises 100.0 % availability: say 90 to 99.99",
     ),
-    ((changed(CLINIC, "gateway", calls=("doctor",)),), "gateway of clinic calls doctor, which is no service of clinic"),
+    (
+        (changed(CLINIC, "gateway", calls=("doctor",)),),
+        "gateway of clinic calls doctor, which is no service of clinic",
+    ),
     (
         (changed(CLINIC, "diagnosis", reads=("visits",)),),
         "diagnosis of clinic uses the topic visits, which clinic does not declare",
     ),
-    ((changed(CLINIC, "diagnosis", routes=()),), "diagnosis of clinic has no route: its readiness asks for its own collection"),
+    (
+        (changed(CLINIC, "diagnosis", routes=()),),
+        "diagnosis of clinic has no route: its readiness asks for its own collection",
+    ),
     (
         (changed(CLINIC, "diagnosis", scaling=Scaling(3, 1)),),
         "diagnosis of clinic scales from 3 to 1: say 1 or more, in order",
