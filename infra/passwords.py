@@ -7,7 +7,7 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 
 from infra.settings import PROJECT, SettingsError
-from infra.systems import System
+from infra.systems import SYSTEMS, System
 
 __all__ = ["Passwords", "secret_names"]
 
@@ -57,3 +57,7 @@ def secret_names(systems: Sequence[System]) -> list[str]:
 
 def _services_with_a_database(systems: Sequence[System]) -> list[str]:
     return [each.kubernetes_name for system in systems for each in system.services if each.database]
+
+
+if __name__ == "__main__":
+    print(*secret_names(SYSTEMS), sep="\n")

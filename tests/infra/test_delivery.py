@@ -12,6 +12,10 @@ from infra.pod import USER
 from infra.recording import ROOT
 from infra.systems import SYSTEMS
 
+VALIDATE = (
+    *(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.azure-pipelines"),
+    *("--regex-variant", "python", "--data-transform", "azure-pipelines", "--default-filetype", "yaml"),
+)
 PIPELINES = ("azure-pipelines.yml", "pipelines/pulumi.yml")
 
 
@@ -19,16 +23,7 @@ def test_the_pipeline_is_valid_by_azures_schema() -> None:
     files = [str(ROOT / each) for each in PIPELINES]
 
     answer = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "check_jsonschema",
-            "--regex-variant",
-            "python",
-            "--builtin-schema",
-            "vendor.azure-pipelines",
-            *files,
-        ],
+        [*VALIDATE, *files],
         capture_output=True,
         text=True,
         check=False,
@@ -42,23 +37,22 @@ def test_a_misspelt_key_of_the_pipeline_is_refused() -> None:
     pipeline["stages"][0]["jobs"][0]["stepz"] = pipeline["stages"][0]["jobs"][0].pop("steps")
 
     answer = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "check_jsonschema",
-            "--regex-variant",
-            "python",
-            "--builtin-schema",
-            "vendor.azure-pipelines",
-            "-",
-        ],
+        [*VALIDATE, "-"],
         input=yaml.safe_dump(pipeline),
         capture_output=True,
         text=True,
         check=False,
     )
 
+    assert "stepz" in answer.stdout
     assert answer.returncode != 0
+
+
+def test_the_pipeline_builds_the_images_of_the_table() -> None:
+    pipeline = yaml.safe_load((ROOT / PIPELINES[0]).read_text())
+    build = next(each for each in pipeline["stages"] if each["stage"] == "build")
+
+    assert build["jobs"][0]["strategy"]["matrix"] == matrix()
 
 
 def test_there_is_an_image_for_every_service_and_each_has_its_own_name() -> None:
