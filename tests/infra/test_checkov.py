@@ -19,7 +19,7 @@ def test_checkov_finds_nothing_and_every_waiver_has_its_reason(
         write_manifests(program, tmp_path / stack)
 
     answer = subprocess.run(
-        [CHECKOV, "-d", tmp_path, "--framework", "kubernetes", "--compact", "--quiet", "--output", "json"],
+        [CHECKOV, "-d", tmp_path, "--framework", "kubernetes", "--compact", "--output", "json"],
         capture_output=True,
         text=True,
         check=False,
