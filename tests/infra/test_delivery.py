@@ -71,7 +71,8 @@ def test_the_image_is_pinned_and_its_user_is_the_pods() -> None:
     bases = [line for line in lines if line.startswith("FROM ")]
     arguments = [line for line in lines if line.startswith("ARG PYTHON=")]
     assert all(base.split()[1] == "${PYTHON}" for base in bases)
-    assert re.fullmatch(r"ARG PYTHON=\S+@sha256:[0-9a-f]{64}", *arguments)
+    assert len(arguments) == 1
+    assert re.fullmatch(r"ARG PYTHON=\S+@sha256:[0-9a-f]{64}", arguments[0])
     assert f"USER {USER}:{USER}" in lines
     assert USER >= 10000
 
