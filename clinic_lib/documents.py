@@ -15,7 +15,7 @@ from clinic_lib.commands import CommandEndpoint
 from clinic_lib.handlers import Handler
 from clinic_lib.messages import Event
 from clinic_lib.problems import PROBLEM_SCHEMA
-from clinic_lib.queries import DEFAULT_LIMIT, LARGEST_ID, LARGEST_LIMIT, Query
+from clinic_lib.queries import DEFAULT_LIMIT, FILTER_TEXT, LARGEST_ID, LARGEST_LIMIT, Query
 
 __all__ = ["asyncapi", "openapi"]
 
@@ -142,7 +142,8 @@ def _collection(query: Query) -> dict[str, Any]:
     ]
     for name in query.filters:
         is_number = query.table.types[name] == "BIGINT"
-        parameters.append(_query(name, ID_SCHEMA if is_number else {"type": "string"}))
+        schema = ID_SCHEMA if is_number else {"type": "string", "pattern": FILTER_TEXT}
+        parameters.append(_query(name, schema))
     page = {
         "type": "object",
         "required": ["items", "next"],

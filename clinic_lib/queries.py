@@ -23,12 +23,14 @@ from clinic_lib.problems import problem, problem_of
 from clinic_lib.rows import Rows, RowTable, row_table
 from clinic_lib.storage import Database, Transaction, View
 
-__all__ = ["Query", "ResourceId"]
+__all__ = ["FILTER_TEXT", "Query", "ResourceId"]
 
 Read = Callable[[Transaction], Awaitable[tuple[list[Any], Rows]]]
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 50, 500
 LARGEST_ID = 2**63 - 1
+FILTER_TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""What a text may be looked for by: all that `messages.Text` lets into a row."""
 
 
 class ResourceId:
@@ -232,7 +234,7 @@ def _number(request: Request, name: str, default: int, largest: int) -> int:
 
 def _text(request: Request, name: str) -> str:
     text = request.query_params[name]
-    if "\0" in text or not text.isprintable():
+    if not re.fullmatch(FILTER_TEXT, text):
         raise InvalidError(
             f"{name}: no control characters", [{"field": name, "detail": "no control characters"}]
         )

@@ -30,13 +30,14 @@ async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
 async def forward(request: Request) -> Response:
     started = perf_counter()
     identity = request_id(request)
-    target = request.state.settings.target(request.scope["raw_path"].decode("ascii"))
+    settings: GatewaySettings = request.state.settings
+    target = settings.target(request.scope["raw_path"].decode("ascii"))
     if target is None:
         response = await http_exception(request, HTTPException(404))
     else:
         response = await request.state.proxy.forward(request, target, identity)
     response.headers["x-request-id"] = identity
-    labels = ("gateway", request.method, target[0] if target else "none")
+    labels = (settings.gateway_name, request.method, target[0] if target else "none")
     http_requests.labels(*labels, str(response.status_code)).inc()
     http_seconds.labels(*labels).observe(perf_counter() - started)
     return response

@@ -19,8 +19,10 @@ class GatewaySettings(AdminSettings):
 
     A prefix stands for whole segments of a path. `gateway_connections` is how many are open to one service at
     most; a request waits `gateway_connect_seconds` for one, and `gateway_read_seconds` for each next byte.
+    `gateway_name` is the metrics' label `service`: each gateway has its own.
     """
 
+    gateway_name: str = "gateway"
     gateway_routes: Json[Annotated[dict[Prefix, Origin], Field(min_length=1)]]
     gateway_connect_seconds: PositiveFloat = 2.0
     gateway_read_seconds: PositiveFloat = 15.0

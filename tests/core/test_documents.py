@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from clinic_lib import documents
+from clinic_lib.queries import FILTER_TEXT
 from tests.core import shop
 from tests.core.shop import TOPIC, order_service, page_service, seat_service
 
@@ -61,7 +62,7 @@ def test_a_collection_has_its_filters(openapi: dict[str, Any]) -> None:
     assert sorted(parameters) == ["before", "limit", "seat_id", "status"]
     assert (parameters["limit"]["default"], parameters["limit"]["maximum"]) == (50, 500)
     assert parameters["seat_id"]["type"] == "integer"
-    assert parameters["status"] == {"type": "string"}
+    assert parameters["status"] == {"type": "string", "pattern": FILTER_TEXT}
 
 
 def test_every_reference_leads_somewhere(openapi: dict[str, Any]) -> None:

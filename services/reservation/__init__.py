@@ -1,0 +1,1 @@
+"""The seat reservation: order, seat and my page."""

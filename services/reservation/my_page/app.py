@@ -1,0 +1,13 @@
+"""My page's wiring."""
+
+from clinic_lib.service import Service
+from services.reservation.my_page import domain
+
+service = Service("my_page", system="reservation")
+
+service.projection(domain.begin)
+service.projection(domain.name_seats)
+service.projection(domain.follow)
+service.query("/myPages", domain.MyPage, view=domain.MyPageView, filters=("customer",))
+
+app = service.asgi()
