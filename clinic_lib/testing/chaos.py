@@ -74,4 +74,5 @@ class Chaos:
                 yield from (f"  {fault}" for fault in plan)
             yield "happened:"
             yield from system.history.lines
+            yield f"in all: {system.history}"
             yield from (f"broken: {each}" for each in system.broken)

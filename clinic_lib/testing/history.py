@@ -18,3 +18,10 @@ class History:
     def note(self, what: str) -> None:
         """Adds what happens now."""
         self.lines.append(f"{monotonic() - self._began:7.2f} s  {what}")
+
+    def __str__(self) -> str:
+        points = ", ".join(f"{count} at {point}" for point, count in sorted(self.crashes.items()))
+        return (
+            f"{self.deaths} processes killed{f' ({points})' if points else ''}, {self.deadlocks} deadlocks, "
+            f"{self.published_again} records published again, in {monotonic() - self._began:.1f} s"
+        )

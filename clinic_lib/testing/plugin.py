@@ -6,7 +6,7 @@ asks for `chaos`.
 
 import re
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,17 +38,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def chaos(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Chaos":
-    """The run's seed, and systems to let suffer."""
+def chaos(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chaos]":
+    """The run's seed, and systems to let suffer. What happened to them is kept in the run's folder."""
     from clinic_lib.testing.chaos import Chaos  # noqa: PLC0415 - see above
 
-    options = request.config.option
-    return Chaos(
-        getattr(request, "param", options.chaos_seed),
-        project=request.config.rootpath,
-        folder=tmp_path_factory.mktemp("chaos"),
-        seconds=options.chaos_seconds,
-    )
+    options, folder = request.config.option, tmp_path_factory.mktemp("chaos")
+    seed: int = getattr(request, "param", options.chaos_seed)
+    given = Chaos(seed, project=request.config.rootpath, folder=folder, seconds=options.chaos_seconds)
+    yield given
+    (folder / "report.txt").write_text(given.report(_again(request.node, seed)))
 
 
 @pytest.hookimpl(wrapper=True)

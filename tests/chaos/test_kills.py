@@ -1,0 +1,40 @@
+"""Processes and servers that die under load cost no order, no seat and no event."""
+
+import pytest
+
+from clinic_lib.testing.chaos import Chaos
+from clinic_lib.testing.invariants import in_order, nothing_lost, nothing_twice
+from tests.chaos.reservation import (
+    Load,
+    every_order_ended,
+    my_page_shows_the_orders,
+    no_seat_is_sold_twice,
+    order_seats,
+    orders_are,
+)
+
+pytestmark = pytest.mark.timeout(400)
+
+REPLICAS = {"order": 2, "seat": 2}
+INVARIANTS = (
+    nothing_lost,
+    nothing_twice,
+    in_order,
+    every_order_ended,
+    no_seat_is_sold_twice,
+    my_page_shows_the_orders,
+)
+
+
+async def test_2000_orders_end_whatever_dies_meanwhile(chaos: Chaos) -> None:
+    load = Load(orders=2000, clients=50, blocks=100, seconds=chaos.seconds(45))
+    async with chaos.up("reservation", replicas=REPLICAS) as system:
+        plan = system.plan(
+            seconds=load.seconds * 0.9, kills=12, crashes=5, kafka=1, postgresql=1, cuts=1, repeats=1
+        )
+
+        ids = await system.under(plan, order_seats(system, load))
+
+        await system.settled()
+        assert system.history.deaths >= 20
+        await system.check(*INVARIANTS, orders_are(ids))
