@@ -16,11 +16,11 @@ LOOKS_EVERY_S = 0.01
 
 CUT = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()"
 
-# Of those that wait for us: whoever has written to the table that we will ask for next.
+# A poll that waits, for us or for a command that waits for us: it has written to the table we will ask for next.
 WAITING = """
-select count(*) from pg_stat_activity a
-join pg_locks l on l.pid = a.pid and l.granted and l.relation = 'clinic_lib.checkpoint'::regclass
-where pg_backend_pid() = any(pg_blocking_pids(a.pid)) and l.mode = 'RowExclusiveLock'
+select count(*) from pg_stat_activity a join pg_locks l on l.pid = a.pid and l.granted
+where a.datname = current_database() and a.wait_event_type = 'Lock'
+    and l.relation = 'clinic_lib.checkpoint'::regclass and l.mode = 'RowExclusiveLock'
 """
 DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 

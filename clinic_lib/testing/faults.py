@@ -12,7 +12,7 @@ from clinic_lib.testing.ground import Ground
 
 __all__ = ["Crash", "Fault", "Kill", "Pause", "Restart"]
 
-REACHES_CRASH_POINT_WITHIN_S = 12.0
+REACHES_CRASH_POINT_WITHIN_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +64,12 @@ class Kill(Fault):
 
 @dataclass(frozen=True, kw_only=True)
 class Crash(Fault):
-    """A replica dies by `kill -9`, and again at a crash point as soon as it comes by, then is started."""
+    """A replica dies by `kill -9`, and again at a crash point when it comes by; then it stays down for `seconds`."""
 
-    words = "crash {target} at {point}"
+    words = "crash {target} at {point}, start it after {seconds} s"
     target: str
     point: str
+    seconds: float = 0.0
 
     async def happen(self, ground: Ground) -> None:
         target, history = ground.targets[self.target], ground.history
@@ -83,6 +84,7 @@ class Crash(Fault):
                 history.crashes[self.point] += 1
             else:
                 history.note(f"  kill {self.target}: it did not come by {self.point}")
+            await asyncio.sleep(self.seconds)
             await target.start()
             history.note(f"  {self.target} serves again")
 

@@ -11,7 +11,7 @@ from clinic_lib.testing.errors import InvariantError
 from clinic_lib.testing.log import LogRecord
 from clinic_lib.testing.system import RunningSystem
 
-__all__ = ["in_order", "nothing_lost", "nothing_twice"]
+__all__ = ["first_occurrences", "in_order", "nothing_lost", "nothing_twice"]
 
 SHOWN = 5
 

@@ -48,12 +48,13 @@ class FaultPlan:
         """
         if unknown := counts.keys() - DRAW.keys():
             raise ValueError(f"there are no {', '.join(sorted(unknown))}: say {', '.join(DRAW)}")
-        rng = Random(seed)
+        deck = _Deck(Random(seed), replicas)
+        rng = deck.rng
         kinds = [kind for kind, count in sorted(counts.items()) for _ in range(count)]
         rng.shuffle(kinds)
         width = seconds / max(len(kinds), 1)
         times = [round(width * (n + rng.random()), 2) for n in range(len(kinds))]
-        return cls(tuple(DRAW[kind](rng, at, replicas) for kind, at in zip(kinds, times, strict=True)))
+        return cls(tuple(DRAW[kind](at, deck) for kind, at in zip(kinds, times, strict=True)))
 
 
 def _fault(line: str) -> Fault:
@@ -63,26 +64,40 @@ def _fault(line: str) -> Fault:
     raise ValueError(f"this is no fault: {line}")
 
 
-def _replica(rng: Random, replicas: Replicas) -> str:
-    return rng.choice([f"{service}-{n + 1}" for service, count in replicas.items() for n in range(count)])
+class _Deck:
+    """Deals processes and services: each comes once before one comes again, so that faults spread."""
+
+    def __init__(self, rng: Random, replicas: Replicas) -> None:
+        self.rng = rng
+        self._all = {
+            "process": [f"{service}-{n + 1}" for service, count in replicas.items() for n in range(count)],
+            "service": list(replicas),
+        }
+        self._left: dict[str, list[str]] = {"process": [], "service": []}
+
+    def process(self) -> str:
+        return self._deal("process")
+
+    def service(self) -> str:
+        return self._deal("service")
+
+    def seconds(self, most: float) -> float:
+        return round(self.rng.uniform(0, most), 2)
+
+    def _deal(self, kind: str) -> str:
+        if not self._left[kind]:
+            self._left[kind] = self.rng.sample(self._all[kind], len(self._all[kind]))
+        return self._left[kind].pop()
 
 
-def _service(rng: Random, replicas: Replicas) -> str:
-    return rng.choice(list(replicas))
-
-
-def _seconds(rng: Random, most: float) -> float:
-    return round(rng.uniform(0, most), 2)
-
-
-DRAW: dict[str, Callable[[Random, float, Replicas], Fault]] = {
-    "kills": lambda rng, at, all_: Kill(at=at, target=_replica(rng, all_), seconds=_seconds(rng, 1)),
-    "crashes": lambda rng, at, all_: Crash(at=at, target=_replica(rng, all_), point=rng.choice(POINTS)),
-    "pauses": lambda rng, at, all_: Pause(at=at, target=_replica(rng, all_), seconds=_seconds(rng, 15)),
-    "kafka": lambda rng, at, all_: Restart(at=at, server="kafka", seconds=_seconds(rng, 2)),
-    "postgresql": lambda rng, at, all_: Restart(at=at, server="postgresql", seconds=_seconds(rng, 2)),
-    "cuts": lambda rng, at, all_: Cut(at=at, service=_service(rng, all_)),
-    "locks": lambda rng, at, all_: Lock(at=at, service=_service(rng, all_), seconds=_seconds(rng, 5)),
-    "deadlocks": lambda rng, at, all_: Deadlock(at=at, service=_service(rng, all_)),
-    "repeats": lambda rng, at, all_: Repeat(at=at, records=rng.randint(1, 50), seconds=_seconds(rng, 5)),
+DRAW: dict[str, Callable[[float, _Deck], Fault]] = {
+    "kills": lambda at, deck: Kill(at=at, target=deck.process(), seconds=deck.seconds(1)),
+    "crashes": lambda at, deck: Crash(at=at, target=deck.process(), point=deck.rng.choice(POINTS)),
+    "pauses": lambda at, deck: Pause(at=at, target=deck.process(), seconds=deck.seconds(15)),
+    "kafka": lambda at, deck: Restart(at=at, server="kafka", seconds=deck.seconds(2)),
+    "postgresql": lambda at, deck: Restart(at=at, server="postgresql", seconds=deck.seconds(2)),
+    "cuts": lambda at, deck: Cut(at=at, service=deck.service()),
+    "locks": lambda at, deck: Lock(at=at, service=deck.service(), seconds=deck.seconds(5)),
+    "deadlocks": lambda at, deck: Deadlock(at=at, service=deck.service()),
+    "repeats": lambda at, deck: Repeat(at=at, records=deck.rng.randint(1, 50), seconds=deck.seconds(5)),
 }

@@ -5,16 +5,10 @@ from random import Random
 from time import monotonic
 from typing import NamedTuple
 
+from clinic_lib.testing.invariants import in_order, nothing_lost, nothing_twice
 from clinic_lib.testing.system import Invariant, RunningSystem
 
-__all__ = [
-    "Load",
-    "every_order_ended",
-    "my_page_shows_the_orders",
-    "no_seat_is_sold_twice",
-    "order_seats",
-    "orders_are",
-]
+__all__ = ["INVARIANTS", "Load", "order_seats", "orders_are"]
 
 SEATS_EACH = 40
 MOST_WANTED = 5
@@ -95,3 +89,13 @@ def orders_are(ids: list[int]) -> Invariant:
         assert stored == sorted(ids), "the orders that exist, and those that were answered"
 
     return the_orders_are_those_accepted
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    nothing_lost,
+    nothing_twice,
+    in_order,
+    every_order_ended,
+    no_seat_is_sold_twice,
+    my_page_shows_the_orders,
+)

@@ -3,27 +3,11 @@
 import pytest
 
 from clinic_lib.testing.chaos import Chaos
-from clinic_lib.testing.invariants import in_order, nothing_lost, nothing_twice
-from tests.chaos.reservation import (
-    Load,
-    every_order_ended,
-    my_page_shows_the_orders,
-    no_seat_is_sold_twice,
-    order_seats,
-    orders_are,
-)
+from tests.chaos.reservation import INVARIANTS, Load, order_seats, orders_are
 
 pytestmark = pytest.mark.timeout(400)
 
 REPLICAS = {"order": 2, "seat": 2}
-INVARIANTS = (
-    nothing_lost,
-    nothing_twice,
-    in_order,
-    every_order_ended,
-    no_seat_is_sold_twice,
-    my_page_shows_the_orders,
-)
 
 
 async def test_2000_orders_end_whatever_dies_meanwhile(chaos: Chaos) -> None:
