@@ -97,7 +97,12 @@ def _admin_app(settings: AdminSettings, ready: Ready, routes: Sequence[BaseRoute
             Route("/health/live", live),
             Route("/health/ready", is_ready),
             Route("/metrics", metrics),
-            Mount("/admin", app=_guard(settings, Starlette(routes=admin))),
+            Mount(
+                "/admin",
+                app=_guard(
+                    settings, Starlette(routes=admin, exception_handlers={HTTPException: http_exception})
+                ),
+            ),
         ],
         exception_handlers={HTTPException: http_exception},
     )

@@ -1,12 +1,11 @@
 """One batch: the steps of one transaction.
 
-Lock order everywhere: inbox and idempotency keys, sagas' keys (sorted), barrier, then tables in one fixed order
-with their rows sorted. The number of statements depends on what the handlers ask for, never on how many
-messages there are: inbox and checkpoint, locks, parked keys, barrier, one a table to load and one to save,
-barrier, outbox.
+Lock order everywhere: inbox and idempotency keys, sagas' keys (sorted), dead letters, barrier, then tables in one
+fixed order with their rows sorted. The number of statements depends on what the handlers ask for, never on how
+many messages there are: inbox and checkpoint, locks, parked keys, barrier, one a table to load and one to save,
+barrier, instances of own sagas, outbox.
 """
 
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,25 +14,30 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from clinic_lib import compensation, dead_letter, idempotency, inbox, outbox, telemetry
+from clinic_lib import (
+    compensation,
+    dead_letter,
+    inbox,
+    instances,
+    keys,
+    letter_queue,
+    outbox,
+    telemetry,
+)
+from clinic_lib.claims import Claims
 from clinic_lib.compensation import Barrier
 from clinic_lib.decision import decide, done_events
-from clinic_lib.delivery import Answer, CommandDelivery, Delivery, Work, values_of
+from clinic_lib.delivery import CommandDelivery, Commands, Delivery, Poll, Redrive, Work, values_of
 from clinic_lib.desk import Desk
-from clinic_lib.errors import CommandError, InvalidError, NotFoundError
+from clinic_lib.encoding import Encoder
+from clinic_lib.errors import NotFoundError
 from clinic_lib.handlers import Load
-from clinic_lib.idempotency import StoredAnswer
+from clinic_lib.instances import Ledger, Sagas
 from clinic_lib.outbox import OutboxRow, Outlet
-from clinic_lib.problems import problem_of
 from clinic_lib.rows import Image, Rows, RowTable, row_table
 from clinic_lib.storage import Transaction
 
 __all__ = ["Batch", "Plan"]
-
-LOCK_SPACE = 0x6B65 << 32
-LOCK = """
-select pg_current_xact_id()::text, count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) as k
-"""
 
 
 @dataclass(slots=True)
@@ -41,17 +45,23 @@ class Plan:
     """What a service's handlers mean for every batch.
 
     `guarded` are the steps that have a compensation; `order` is the one in which tables are locked and written,
-    referenced ones first; `ids_each` is how many new ids are drawn for a message that asks for some.
+    referenced ones first; `sagas` are those that the service owns; `ids_each` is how many new ids are drawn for a
+    message that asks for some.
     """
 
     service: str
     guarded: frozenset[str]
     order: dict[Table, int]
+    sagas: Sagas
     ids_each: int = 1
     largest_event_bytes: int = 1_000_000
 
     def in_order(self, rows: Iterable[type]) -> list[RowTable]:
         return sorted({row_table(row) for row in rows}, key=lambda table: self.order[table.table])
+
+    def encoder(self) -> Encoder:
+        """For one transaction: its events carry the time at which it began."""
+        return Encoder(self.service, datetime.now(UTC), self.largest_event_bytes)
 
 
 class Batch:
@@ -65,10 +75,10 @@ class Batch:
         self.transaction = transaction
         self.work = work
         self.sent = sent
-        self.followers: list[tuple[CommandDelivery, CommandDelivery]] = []
-        self.claimed: list[CommandDelivery] = []
+        self.claims = Claims()
         self.barrier_steps: set[str] = set()
         self.deleted_sent = False
+        self.ledger = Ledger(plan.sagas)
 
     async def run(self) -> list[OutboxRow]:
         deliveries = await self._arrive()
@@ -77,57 +87,65 @@ class Batch:
         if not deliveries:
             return await self._finish(None)
         ids = await self._draw_ids(deliveries)
-        keys = sorted({each.key for each in deliveries if each.key})
-        (locked,) = await self.transaction.fetch(LOCK, sorted(_lock_number(key) for key in keys))
+        locked = sorted({each.key for each in deliveries if each.key})
+        transaction_id = await keys.lock(self.transaction, locked)
         for each in self.work.deliveries:
-            each.transaction_id = locked[0]
+            each.transaction_id = transaction_id
+        deliveries, parked = await self._leave_out_parked(deliveries, locked)
         desk = Desk(
-            source=self.plan.service,
-            now_text=datetime.now(UTC).isoformat(),
+            encoder=self.plan.encoder(),
             rows=Rows(),
-            barrier=await self._load_barrier(deliveries, keys),
-            parked=await dead_letter.parked(self.transaction, keys) if self.work.next_offsets else set(),
+            barrier=await self._load_barrier(deliveries, locked),
+            ledger=self.ledger,
+            parked=parked,
             guarded=self.plan.guarded,
-            largest_event_bytes=self.plan.largest_event_bytes,
             transaction=self.transaction,
             load=self._load_more,
         )
         for row, numbers in ids.items():
             desk.draw(row, numbers)
+        if deadlines := [each.message for each in deliveries if each.is_deadline]:
+            await instances.load_ended(self.transaction, deadlines, self.ledger)
         for _, segment in groupby(deliveries, key=lambda each: id(each) if each.uses_transaction else 0):
             await self._decide(list(segment), desk)
         return await self._finish(desk)
 
     async def _arrive(self) -> list[Any]:
         """What is new: by the inbox for records, by the idempotency key for commands."""
-        if not self.work.next_offsets:
-            return await self._claim(self.work.deliveries)
-        arrived = [(each.envelope.message_id, each.position) for each in self.work.deliveries]
-        fresh = await inbox.receive(self.transaction, self.work.next_offsets, arrived)
+        match self.work:
+            case Commands():
+                return await self.claims.claim(self.transaction, self.work.deliveries)
+            case Poll():
+                return await self._receive(self.work)
+            case _:
+                return self.work.deliveries
+
+    async def _receive(self, poll: Poll) -> list[Any]:
+        arrived = [(each.envelope.message_id, each.position) for each in poll.deliveries]
+        fresh = await inbox.receive(self.transaction, poll.next_offsets, arrived)
         deliveries = []
-        for each in self.work.deliveries:
+        for each in poll.deliveries:
             if each.envelope.message_id in fresh:
                 fresh.remove(each.envelope.message_id)
                 deliveries.append(each)
         return deliveries
 
-    async def _claim(self, commands: list[CommandDelivery]) -> list[CommandDelivery]:
-        first: dict[tuple[str, str], CommandDelivery] = {}
-        for each in commands:
-            if each.idempotency:
-                leader = first.setdefault((each.idempotency.key, each.idempotency.path), each)
-                if leader is not each:
-                    self.followers.append((each, leader))
-        if not first:
-            return list(commands)
-        keys = [each.idempotency for each in first.values() if each.idempotency]
-        stored = await idempotency.claim(self.transaction, keys)
-        for name, each in first.items():
-            each.answer = _stored_answer(each, stored[name])
-            if each.answer is None:
-                self.claimed.append(each)
-        behind = {id(each) for each, _ in self.followers}
-        return [each for each in commands if each.answer is None and id(each) not in behind]
+    async def _leave_out_parked(self, deliveries: list[Any], locked: list[str]) -> tuple[list[Any], set[str]]:
+        """What waits behind a dead letter: for a poll the keys, for a redrive what it may not handle yet."""
+        match self.work:
+            case Poll():
+                return deliveries, await dead_letter.parked(self.transaction, locked)
+            case Redrive():
+                ids = [each.letter.id for each in deliveries]
+                may, counts = await letter_queue.handleable(self.transaction, locked, ids)
+                left = [
+                    each
+                    for each in deliveries
+                    if each.letter.id in may and (each.letter.parked_key or each.key not in counts)
+                ]
+                return left, set()
+            case _:
+                return deliveries, set()
 
     async def _find_keys(self, deliveries: list[Any]) -> None:
         """A command may name a row without naming its saga: the row knows. Its key never changes."""
@@ -203,29 +221,16 @@ class Batch:
                 await dead_letter.store(self.transaction, desk.letters)
                 for letter in desk.letters:
                     telemetry.dead_letters.labels(self.plan.service, letter.state).inc()
-        await self._keep_answers()
+            if desk.handled:
+                locked = {each.key for each in self.work.deliveries if each.key}
+                await letter_queue.settle(self.transaction, desk.handled, locked)
+            if self.ledger.changes:
+                await instances.save(self.transaction, self.ledger)
+        await self.claims.keep(self.transaction)
         if desk is None or not desk.events:
             return []
         self.deleted_sent = True
         return await outbox.insert(self.transaction, desk.events, self.sent)
-
-    async def _keep_answers(self) -> None:
-        kept, failed = [], []
-        for each in self.claimed:
-            assert each.idempotency is not None
-            match each.answer:
-                case Answer(status, body, location):
-                    kept.append((each.idempotency, status, body, location))
-                case CommandError() as error if error.status < 500:
-                    kept.append((each.idempotency, error.status, bytes(problem_of(error).body), None))
-                case _:
-                    failed.append(each.idempotency)
-        if self.claimed:
-            await idempotency.keep(self.transaction, kept, failed)
-        for follower, leader in self.followers:
-            assert follower.idempotency and leader.idempotency
-            same = follower.idempotency.fingerprint == leader.idempotency.fingerprint
-            follower.answer = leader.answer if same else _other_body()
 
 
 def _wanted(
@@ -245,21 +250,3 @@ def _wanted(
                 for done in sources:
                     values.add(values_of(load.columns, each.message, done))
     return wanted
-
-
-def _stored_answer(command: CommandDelivery, stored: StoredAnswer) -> Answer | CommandError | None:
-    assert command.idempotency is not None
-    if stored.fingerprint != command.idempotency.fingerprint:
-        return _other_body()
-    if stored.status is None:
-        return None
-    return Answer(stored.status, stored.body or b"", stored.location)
-
-
-def _other_body() -> InvalidError:
-    return InvalidError("this Idempotency-Key was used with another body within the last 24 hours")
-
-
-def _lock_number(key: str) -> int:
-    """Two keys with one number only wait for each other."""
-    return LOCK_SPACE | zlib.crc32(key.encode())

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clinic_lib.bodies import invalid, read_body, validate_body
-from clinic_lib.delivery import Answer, CommandDelivery, Work
+from clinic_lib.delivery import Answer, CommandDelivery, Commands
 from clinic_lib.errors import CommandError, InvalidError, TransientError, UnavailableError, WiringError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler, Load
@@ -100,7 +100,7 @@ class CommandQueue:
 
     async def _carry_out(self, deliveries: list[CommandDelivery]) -> None:
         """Repeat what failed in passing, never what was committed: a POST has no inbox that would notice."""
-        work = Work("commands", deliveries)
+        work = Commands(deliveries)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._executor.run(work)
@@ -109,7 +109,7 @@ class CommandQueue:
                 if attempt == ATTEMPTS:
                     raise
                 await self._executor.settle(deliveries)
-                work = Work("commands", [each for each in deliveries if not each.settled])
+                work = Commands([each for each in deliveries if not each.settled])
                 if not work.deliveries:
                     return
 

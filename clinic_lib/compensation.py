@@ -8,14 +8,28 @@ Source: https://learn.microsoft.com/azure/architecture/patterns/compensating-tra
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, LargeBinary, PrimaryKeyConstraint, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Identity,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
 
 from clinic_lib.storage import LIBRARY, SCHEMA, Transaction
 
 __all__ = ["Barrier", "Run", "load", "save"]
+
+NOT_STORED = 2**63
+"""The place of a run of this very batch: behind all that are stored, one after another."""
 
 barrier = Table(
     "barrier",
@@ -27,19 +41,20 @@ barrier = Table(
     Column("state", Text, nullable=False),
     Column("done_type", Text),
     Column("done", LargeBinary),
+    Column("done_version", Integer),
     PrimaryKeyConstraint("saga", "step", "message_id"),
 )
 
 LOAD = f"""
-select saga, step, message_id, state, done_type, done from {SCHEMA}.barrier
+select saga, step, message_id, state, done_type, done, done_version, place from {SCHEMA}.barrier
 where saga = any($1::text[]) and step = any($2::text[]) order by place for update
 """
 
 SAVE = f"""
-insert into {SCHEMA}.barrier as b (saga, step, message_id, state, done_type, done)
-select saga, step, message_id, state, done_type, done
-from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[])
-    with ordinality as r (saga, step, message_id, state, done_type, done, nth)
+insert into {SCHEMA}.barrier as b (saga, step, message_id, state, done_type, done, done_version)
+select saga, step, message_id, state, done_type, done, done_version
+from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::integer[])
+    with ordinality as r (saga, step, message_id, state, done_type, done, done_version, nth)
 order by nth
 on conflict (saga, step, message_id) do update set state = excluded.state
 """
@@ -47,7 +62,10 @@ on conflict (saga, step, message_id) do update set state = excluded.state
 
 @dataclass(slots=True)
 class Run:
-    """One run of a step and the event it answered with; `closed` marks a compensation that found none."""
+    """One run of a step and the event it answered with; `closed` marks a compensation that found none.
+
+    `place` is its place among all runs of the service: what was done later is undone earlier.
+    """
 
     saga: str
     step: str
@@ -55,6 +73,8 @@ class Run:
     state: Literal["done", "compensated", "closed"]
     done_type: str | None = None
     done: bytes | None = None
+    done_version: int | None = None
+    place: int = field(default_factory=count(NOT_STORED).__next__)
 
 
 @dataclass(slots=True)
@@ -108,4 +128,5 @@ async def save(transaction: Transaction, runs: Collection[Run]) -> None:
         [run.state for run in runs],
         [run.done_type for run in runs],
         [run.done for run in runs],
+        [run.done_version for run in runs],
     )

@@ -22,7 +22,7 @@ from faststream.kafka import KafkaBroker
 
 from clinic_lib import inbox, telemetry
 from clinic_lib.decoding import decode, malformed, subscriptions
-from clinic_lib.delivery import Work
+from clinic_lib.delivery import Poll
 from clinic_lib.errors import TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
@@ -43,7 +43,9 @@ LOG_CUT = (
 
 
 class Consumer(ConsumerRebalanceListener):
-    """Feeds one service's executor from its topics. `fault` says why a partition stands still, if one does."""
+    """Feeds one service's executor from its topics. `fault` says why a partition stands still, if one does;
+    `known` is what it can read, by type.
+    """
 
     def __init__(
         self, service: str, executor: Executor, handlers: Sequence[Handler], *, records: int
@@ -52,7 +54,8 @@ class Consumer(ConsumerRebalanceListener):
         self._service = service
         self._executor = executor
         self._records = records
-        self._known = subscriptions(handlers)
+        published = [event for handler in handlers for event in handler.events]
+        self.known = subscriptions(handlers, executor.plan.sagas.observed(published))
         self._cluster = ""
         self._unplaced: set[TopicPartition] = set()
         self._skipped: dict[tuple[str, int], int] = {}
@@ -61,7 +64,7 @@ class Consumer(ConsumerRebalanceListener):
 
     @property
     def topics(self) -> list[str]:
-        return sorted({each.event.declaration.topic for each in self._known.values()})
+        return sorted({each.event.declaration.topic for each in self.known.values()})
 
     def subscribe(self, broker: KafkaBroker, replica: int | None) -> Any:
         """The FastStream subscriber. With a number of its own a process is a static member: two processes with
@@ -130,19 +133,19 @@ class Consumer(ConsumerRebalanceListener):
         telemetry.consumer_skipped.labels(self._service).inc(skipped)
         self._to_commit |= {each: records[-1].offset + 1 for each, records in polled.items()}
 
-    def _work(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> tuple[Work, int]:
+    def _work(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> tuple[Poll, int]:
         deliveries, skipped = [], 0
         next_offsets, self._skipped = self._skipped, {}
         for place, records in polled.items():
             log_name = self._log_name(place.topic)
             next_offsets[log_name, place.partition] = records[-1].offset + 1
             for record in records:
-                delivery = decode(record, log_name, self._known)
+                delivery = decode(record, log_name, self.known)
                 if delivery is None:
                     skipped += 1
                 else:
                     deliveries.append(delivery)
-        return Work("poll", deliveries, next_offsets), skipped
+        return Poll(deliveries, next_offsets), skipped
 
     async def _set_unreadable_aside(self, consumer: AIOKafkaConsumer) -> None:
         """The client itself can't read a record (a header's name is no UTF-8): find it, put its place aside."""
@@ -155,7 +158,7 @@ class Consumer(ConsumerRebalanceListener):
                     place.topic, place.partition, offset, 0, 0, None, None, None, 0, 0, ()
                 )
                 position = Position(self._log_name(place.topic), place.partition, offset)
-                work = Work("poll", [malformed(record, position, exc)], {position[:2]: offset + 1})
+                work = Poll([malformed(record, position, exc)], {position[:2]: offset + 1})
                 await self._executor.run(work)
         self._unplaced |= consumer.assignment()
 

@@ -1,7 +1,9 @@
-"""Dead letters: messages a service gave up on, whole, with the error; and the keys that wait behind them.
+"""Dead letters: messages a service could not handle, whole, with the error; and the keys that wait behind them.
 
-A key is parked while it has a letter: its later messages are stored here too, as `waiting`, so that
-they are handled in order after a redrive. A record that is no event of ours is `malformed` and parks nothing.
+Invariant: a key is parked while it has a letter: its later messages are stored here too, as `waiting`, and
+a key's letters are handled in the order of their ids, under its lock. The first is `failed` (somebody has to
+look) or `retrying` (it is handled again by itself, with growing pauses). A record that is no event of ours is
+`malformed` and parks nothing.
 """
 
 import base64
@@ -14,6 +16,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Identity,
@@ -24,6 +27,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -31,7 +35,9 @@ from clinic_lib.storage import LIBRARY, SCHEMA, Transaction
 
 __all__ = ["DeadLetter", "LetterState", "Record", "parked", "store"]
 
-LetterState = Literal["failed", "waiting", "malformed"]
+LetterState = Literal["failed", "retrying", "waiting", "malformed"]
+
+LONGEST_PAUSE_SECONDS = 30
 
 dead_letter = Table(
     "dead_letter",
@@ -51,23 +57,39 @@ dead_letter = Table(
     Column("error", Text),
     Column("traceback", Text),
     Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("announced", Boolean, nullable=False, server_default="false"),
+    Column("retry_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("dead_letter_key", "key"),
+    Index("dead_letter_retry", "retry_at", postgresql_where=text("state = 'retrying'")),
 )
 
 PARKED = f"select distinct key from {SCHEMA}.dead_letter where key = any($1::text[])"
 
+RETRY_AT = f"""
+    case when l.state = 'retrying' then now() + (0.5 + random() / 2)
+        * least({LONGEST_PAUSE_SECONDS}, 0.5 * power(2, least(l.attempts, 20) - 1)) * interval '1 second' end
+"""
+
 STORE = f"""
+with letter as (
+    select * from unnest($1::bigint[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::integer[],
+            $8::bigint[], $9::bytea[], $10::text[], $11::bytea[], $12::text[], $13::text[], $14::text[],
+            $15::integer[], $16::boolean[])
+        with ordinality as l (id, state, key, message_id, type, topic, partition, at, record_key, record_headers,
+            record_value, handler, error, traceback, attempts, announced, place)
+), again as (
+    update {SCHEMA}.dead_letter d set state = l.state, key = l.key, message_id = l.message_id, type = l.type,
+        handler = l.handler, error = l.error, traceback = l.traceback, attempts = l.attempts,
+        announced = d.announced or l.announced, retry_at = {RETRY_AT}
+    from letter l where d.id = l.id
+)
 insert into {SCHEMA}.dead_letter
-    (state, key, message_id, type, topic, partition, "offset",
-     record_key, record_headers, record_value, handler, error, traceback)
-select state, key, message_id, type, topic, partition, at,
-     record_key, record_headers::jsonb, record_value, handler, error, traceback
-from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::integer[], $7::bigint[],
-            $8::bytea[], $9::text[], $10::bytea[], $11::text[], $12::text[], $13::text[])
-    with ordinality as l (state, key, message_id, type, topic, partition, at,
-        record_key, record_headers, record_value, handler, error, traceback, place)
-order by place
+    (state, key, message_id, type, topic, partition, "offset", record_key, record_headers, record_value,
+     handler, error, traceback, attempts, announced, retry_at)
+select state, key, message_id, type, topic, partition, at, record_key, record_headers::jsonb, record_value,
+     handler, error, traceback, attempts, announced, {RETRY_AT}
+from letter l where id is null order by place
 """
 
 
@@ -90,7 +112,11 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record with what is known of it; `error` is None for one that only waits behind another."""
+    """A record with what is known of it; `error` is None for one that only waits behind another.
+
+    `id` is set for a letter that is there already and failed again; `attempts` counts its failures. `announced`:
+    its saga's owner was told.
+    """
 
     state: LetterState
     record: Record
@@ -99,11 +125,15 @@ class DeadLetter:
     type: str | None = None
     handler: str | None = None
     error: BaseException | None = None
+    attempts: int = 1
+    announced: bool = False
+    id: int | None = None
 
     def row(self) -> tuple[object, ...]:
         record, error = self.record, self.error
         trace = "".join(traceback.format_exception(error)) if error else None
         return (
+            self.id,
             self.state,
             self.key,
             self.message_id,
@@ -117,6 +147,8 @@ class DeadLetter:
             self.handler,
             _text(f"{type(error).__name__}: {error}") if error else None,
             _text(trace),
+            self.attempts,
+            self.announced,
         )
 
 
@@ -126,7 +158,7 @@ async def parked(transaction: Transaction, keys: Collection[str]) -> set[str]:
 
 
 async def store(transaction: Transaction, letters: Sequence[DeadLetter]) -> None:
-    """Store letters in their order, in one statement."""
+    """Store letters in their order, and what became of those that are there already. One statement."""
     columns = zip(*(letter.row() for letter in letters), strict=True)
     await transaction.execute(STORE, *(list(column) for column in columns))
 

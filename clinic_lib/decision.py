@@ -5,23 +5,22 @@ setting the rows it was handed back to what they were; the other messages of the
 here reads a clock or does I/O, except a handler that asks for the transaction.
 """
 
-import logging
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from clinic_lib.compensation import Barrier, Run
-from clinic_lib.dead_letter import DeadLetter
-from clinic_lib.delivery import Delivery, lock_key, values_of
-from clinic_lib.desk import Desk, Journal, RowMissing, encode
-from clinic_lib.errors import CommandError, NotFoundError
+from clinic_lib.delivery import Delivery, values_of
+from clinic_lib.desk import Desk, Journal, RowMissing
+from clinic_lib.errors import NotFoundError
+from clinic_lib.failure import must_repeat, set_aside, settle_letter, wait_behind
 from clinic_lib.handlers import Handler, Load, Parameter
+from clinic_lib.keys import key_of
 from clinic_lib.messages import Event
 from clinic_lib.rows import Image, row_table
-from clinic_lib.storage import is_from_database, is_transient
+from clinic_lib.telemetry import crash_point
 
 __all__ = ["decide", "done_events"]
-
-log = logging.getLogger(__name__)
 
 
 async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
@@ -38,8 +37,6 @@ async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
         for delivery in waiting:
             if delivery.key in held:
                 deferred.append(delivery)
-            elif delivery.record is not None and delivery.key in desk.parked:
-                desk.letters.append(_letter(delivery, "waiting"))
             elif lacks := await _decide(delivery, desk):
                 missing.setdefault(lacks.load, set()).add(lacks.key)
                 deferred.append(delivery)
@@ -52,6 +49,11 @@ async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
 
 async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
     """Handle one message, whole or not at all; what it returns must be loaded first."""
+    if isinstance(delivery.message, Event) and delivery.envelope.source != desk.encoder.source:
+        desk.ledger.note(delivery.message, delivery.envelope.message_id, delivery.envelope)
+    if delivery.record is not None and delivery.handlers and delivery.key in desk.parked:
+        wait_behind(delivery, desk)
+        return None
     journal = Journal()
     try:
         if delivery.uses_transaction:
@@ -64,12 +66,14 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
         journal.undo(desk)
         return missing
     except Exception as exc:
-        if delivery.uses_transaction and is_from_database(exc) and is_transient(exc):
+        if must_repeat(delivery, desk, exc):
             raise
         journal.undo(desk)
-        _fail(delivery, desk, exc)
+        set_aside(delivery, desk, exc)
     else:
-        desk.events += journal.events
+        for event, outgoing in journal.events:
+            desk.take(event, outgoing, delivery.envelope)
+        settle_letter(delivery, desk)
     return None
 
 
@@ -77,44 +81,19 @@ async def _run(delivery: Delivery, desk: Desk, journal: Journal) -> None:
     if delivery.failure is not None:
         raise delivery.failure
     results: list[Any] = []
-    for handler in delivery.handlers:
-        results += await _handle(handler, delivery, desk, journal)
+    for compensates, handlers in groupby(delivery.handlers, key=lambda each: each.kind == "compensation"):
+        if compensates:
+            results += await _compensate(list(handlers), delivery, desk, journal)
+        else:
+            for handler in handlers:
+                results += await _handle(handler, delivery, desk, journal)
     if delivery.respond is not None:
         delivery.answer = delivery.respond(tuple(results), desk.rows)
 
 
-def _fail(delivery: Delivery, desk: Desk, error: Exception) -> None:
-    if delivery.record is None:
-        delivery.answer = error
-        if not isinstance(error, CommandError):
-            log.error("executor.command failed", exc_info=error)
-        return
-    if delivery.key is None:
-        log.error("executor.record malformed, it is in dead_letter: %s", error)
-        desk.letters.append(DeadLetter("malformed", delivery.record, error=error))
-    else:
-        name = delivery.message.declaration.type
-        log.error("executor.step failed, %s is in dead_letter, %s parked", name, delivery.key, exc_info=error)
-        desk.letters.append(_letter(delivery, "failed", error))
-        desk.parked.add(delivery.key)
-
-
-def _letter(delivery: Delivery, state: Any, error: Exception | None = None) -> DeadLetter:
-    assert delivery.record is not None
-    return DeadLetter(
-        state,
-        delivery.record,
-        key=delivery.key,
-        message_id=delivery.envelope.message_id,
-        type=delivery.message.declaration.type,
-        handler=", ".join(handler.name for handler in delivery.handlers),
-        error=error,
-    )
-
-
 async def _handle(handler: Handler, delivery: Delivery, desk: Desk, journal: Journal) -> list[Any]:
-    if handler.compensates is not None:
-        return [each async for each in _compensate(handler, delivery, desk, journal)]
+    if handler.kind == "deadline" and desk.ledger.has_ended(delivery.message):
+        return []
     guarded = handler.name in desk.guarded
     if guarded and delivery.key and desk.barrier.is_closed(delivery.key, handler.name):
         return []
@@ -130,34 +109,40 @@ def _note_run(handler: Handler, delivery: Delivery, results: list[Any], desk: De
     done = next((each for each in events if not each.declaration.failure), None)
     if done is None and events:
         return
-    saga = delivery.key or (lock_key(done) if done else None)
+    saga = delivery.key or (key_of(done) if done else None)
     if saga is None:
         return
     run = Run(saga, handler.name, delivery.envelope.message_id, "done")
     if done is not None:
         run.done_type, run.done = done.declaration.type, done.__pydantic_serializer__.to_json(done)
+        run.done_version = done.declaration.version
     journal.runs.append(run)
     desk.barrier.add(run)
 
 
-async def _compensate(handler: Handler, delivery: Delivery, desk: Desk, journal: Journal) -> Any:
-    step, saga = handler.compensates, delivery.key
-    assert step is not None and saga is not None
-    was_closed = desk.barrier.is_closed(saga, step.name)
-    found = False
-    for run in desk.barrier.to_undo(saga, step.name):
-        done = _done(step, run)
-        if handler.done and not isinstance(done, handler.done):
-            continue
-        found = True
+async def _compensate(handlers: list[Handler], delivery: Delivery, desk: Desk, journal: Journal) -> list[Any]:
+    """Undo what the steps of `handlers` did, the latest run first, whichever step's it is."""
+    saga = delivery.key
+    assert saga is not None
+    to_undo: list[tuple[Run, Handler, Event | None]] = []
+    for handler in handlers:
+        assert handler.compensates is not None
+        step = handler.compensates
+        was_closed = desk.barrier.is_closed(saga, step.name)
+        runs = [(run, handler, _done(step, run)) for run in desk.barrier.to_undo(saga, step.name)]
+        mine = [each for each in runs if not handler.done or isinstance(each[2], handler.done)]
+        if not mine and not was_closed:
+            closed = Run(saga, step.name, delivery.envelope.message_id, "closed")
+            journal.runs.append(closed)
+            desk.barrier.add(closed)
+        to_undo += mine
+    results = []
+    for run, handler, done in sorted(to_undo, key=lambda each: each[0].place, reverse=True):
         desk.barrier.compensate(run)
         journal.compensated.append(run)
-        for result in await _call(handler, delivery, done, desk, journal):
-            yield result
-    if not found and not was_closed:
-        closed = Run(saga, step.name, delivery.envelope.message_id, "closed")
-        journal.runs.append(closed)
-        desk.barrier.add(closed)
+        results += await _call(handler, delivery, done, desk, journal)
+        crash_point("compensation")
+    return results
 
 
 def done_events(barrier: Barrier, saga: str, compensation: Handler) -> list[Event | None]:
@@ -171,7 +156,7 @@ def done_events(barrier: Barrier, saga: str, compensation: Handler) -> list[Even
 def _done(step: Handler, run: Run) -> Event | None:
     for event in step.events:
         if event.declaration.type == run.done_type and run.done is not None:
-            return event.model_validate_json(run.done)
+            return event.read(run.done, run.done_version or 1)
     return None
 
 
@@ -185,11 +170,11 @@ async def _call(
     results = _several(result)
     for each in results:
         if isinstance(each, Event):
-            if delivery.key and lock_key(each) != delivery.key:
+            if delivery.key and key_of(each) != delivery.key:
                 raise ValueError(
-                    f"{handler.name} answered about {lock_key(each)} to a message of {delivery.key}"
+                    f"{handler.name} answered about {key_of(each)} to a message of {delivery.key}"
                 )
-            journal.events.append(encode(each, delivery.envelope, desk))
+            journal.events.append((each, desk.encoder.encode(each, delivery.envelope)))
         else:
             _take_in(each, desk, journal)
     return results

@@ -1,19 +1,20 @@
 """Decoding: a Kafka record becomes a delivery, whatever it is; nothing here raises on a strange one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from uuid import NAMESPACE_OID, uuid5
 
-from aiokafka import ConsumerRecord
+import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from clinic_lib.dead_letter import Record
-from clinic_lib.delivery import RecordDelivery, lock_key
+from clinic_lib.delivery import RecordDelivery
 from clinic_lib.errors import MalformedRecordError
 from clinic_lib.handlers import Handler
 from clinic_lib.inbox import Position
+from clinic_lib.keys import key_of
 from clinic_lib.messages import Envelope, Event, fast_uuid, holds_nul, valid_traceparent
 
 __all__ = ["Subscription", "decode", "malformed", "subscriptions"]
@@ -21,6 +22,7 @@ __all__ = ["Subscription", "decode", "malformed", "subscriptions"]
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 EventT = TypeVar("EventT", bound=Event)
+VersionT = TypeVar("VersionT")
 
 
 UuidText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
@@ -36,19 +38,54 @@ class _Wire(TypedDict, Generic[EventT]):
     data: EventT
 
 
+class _CurrentWire(_Wire[EventT], Generic[EventT, VersionT]):
+    """A record that no upcaster is needed for; a newer version is read as ours, its unknown fields ignored."""
+
+    dataversion: VersionT
+
+
 class Subscription:
-    """An event class that a service handles: how its records are read and by which functions."""
+    """An event class that a service handles or observes: how its records are read, and by which functions."""
 
     def __init__(self, event: type[Event], handlers: tuple[Handler, ...]) -> None:
         self.event = event
         self.handlers = handlers
         wire: Any = _Wire
-        self.read: Callable[[bytes], _Wire[Any]] = TypeAdapter(wire[event]).validate_json
+        self._any_version: TypeAdapter[_Wire[Any]] = TypeAdapter(wire[event])
+        self._current = self._any_version
+        if event.upcasters:
+            version = Annotated[int, Field(ge=event.declaration.version)]
+            current: Any = _CurrentWire
+            self._current = TypeAdapter(current[event, version])
+
+    def read(self, value: bytes) -> _Wire[Any]:
+        """A record's value; one of an earlier version goes through the upcasters.
+
+        Raises `ValidationError`, or `MalformedRecordError` when an upcaster can't do with it.
+        """
+        try:
+            return self._current.validate_json(value)
+        except ValidationError:
+            if not self.event.upcasters:
+                raise
+        return self._any_version.validate_json(self._upcast(value))
+
+    def _upcast(self, value: bytes) -> bytes:
+        try:
+            wire = orjson.loads(value)
+            wire["data"] = self.event.to_current(wire["data"], wire.get("dataversion", 1))
+            return orjson.dumps(wire)
+        except Exception as exc:
+            raise MalformedRecordError(
+                f"no upcaster of {self.event.__name__} could read it: {exc!r}"
+            ) from exc
 
 
-def subscriptions(handlers: Sequence[Handler]) -> dict[bytes, Subscription]:
-    """By the type header; of one event's functions the compensations run last."""
-    found: dict[type[Event], list[Handler]] = {}
+def subscriptions(
+    handlers: Sequence[Handler], observed: Collection[type[Event]] = ()
+) -> dict[bytes, Subscription]:
+    """By the type header; of one event's functions the compensations run last. What is `observed` may have none."""
+    found: dict[type[Event], list[Handler]] = {event: [] for event in observed}
     for handler in sorted(handlers, key=lambda each: each.kind == "compensation"):
         for message in handler.messages:
             if issubclass(message, Event):
@@ -56,9 +93,7 @@ def subscriptions(handlers: Sequence[Handler]) -> dict[bytes, Subscription]:
     return {event.declaration.type.encode(): Subscription(event, tuple(own)) for event, own in found.items()}
 
 
-def decode(
-    record: ConsumerRecord, log_name: str, known: Mapping[bytes, Subscription]
-) -> RecordDelivery | None:
+def decode(record: Record, log_name: str, known: Mapping[bytes, Subscription]) -> RecordDelivery | None:
     """A record as what the executor handles; None for a type that nobody here handles. Never raises."""
     headers = dict(record.headers)
     name = headers.get("type")
@@ -74,7 +109,7 @@ def decode(
 
 
 def _event(
-    record: ConsumerRecord, headers: Mapping[str, bytes | None], known: Subscription, position: Position
+    record: Record, headers: Mapping[str, bytes | None], known: Subscription, position: Position
 ) -> RecordDelivery:
     raw_id = headers.get("id")
     if raw_id is None or len(raw_id) != 16:
@@ -96,7 +131,7 @@ def _event(
         fast_uuid(cause) if cause else None,
         valid_traceparent(wire.get("traceparent")),
     )
-    return RecordDelivery(event, envelope, known.handlers, lock_key(event), record, position=position)
+    return RecordDelivery(event, envelope, known.handlers, key_of(event), record, position=position)
 
 
 def malformed(record: Record, position: Position, error: Exception) -> RecordDelivery:

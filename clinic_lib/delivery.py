@@ -1,18 +1,29 @@
 """Deliveries: what an executor is given to handle, from Kafka or over HTTP."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from clinic_lib.dead_letter import Record
 from clinic_lib.errors import CommandError
 from clinic_lib.handlers import Handler, Load
 from clinic_lib.idempotency import IdempotencyKey
 from clinic_lib.inbox import Position
+from clinic_lib.letter_queue import StoredLetter
 from clinic_lib.messages import Envelope, Event
 from clinic_lib.rows import Rows
 
-__all__ = ["Answer", "CommandDelivery", "Delivery", "RecordDelivery", "Work", "lock_key", "values_of"]
+__all__ = [
+    "Answer",
+    "CommandDelivery",
+    "Commands",
+    "Delivery",
+    "Poll",
+    "RecordDelivery",
+    "Redrive",
+    "Work",
+    "values_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +38,10 @@ class Answer:
 @dataclass(slots=True, eq=False)
 class Delivery:
     """A message to be handled. `key` is what is locked and parked: `reception_id:17`; a command that makes a
-    new saga has none yet. `record` is set for what came from Kafka, `respond` for a command that is answered;
-    `settled` once its transaction has committed. `transaction_id` is PostgreSQL's of the last attempt: when the
-    connection broke in the commit, the server still knows how it ended.
+    new saga has none yet. `record` is set for what came from Kafka, `letter` when it is handled again out of its
+    dead letter, `respond` for a command that is answered; `settled` once its transaction has committed.
+    `transaction_id` is PostgreSQL's of the last attempt: when the connection broke in the commit, the server still
+    knows how it ended.
     """
 
     message: Any
@@ -42,10 +54,15 @@ class Delivery:
     failure: Exception | None = None
     transaction_id: str | None = None
     settled: bool = False
+    letter: StoredLetter | None = None
 
     @property
     def uses_transaction(self) -> bool:
         return any(handler.uses_transaction for handler in self.handlers)
+
+    @property
+    def is_deadline(self) -> bool:
+        return any(handler.kind == "deadline" for handler in self.handlers)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,27 +85,44 @@ class CommandDelivery(Delivery):
 
 @dataclass(slots=True)
 class Work:
-    """What one transaction is to handle. `next_offsets` is empty for commands."""
+    """What one transaction is to handle."""
 
-    source: str
+    source: ClassVar[str]
     deliveries: list[Any]
-    next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
 
-    def halves(self) -> "tuple[Work, Work]":
-        """Two smaller works in the same order; the first moves the offsets only as far as it goes."""
+    def halves(self) -> tuple[Self, Self]:
+        """Two smaller works in the same order."""
         middle = len(self.deliveries) // 2
         first, second = self.deliveries[:middle], self.deliveries[middle:]
-        reached = (
-            {(p.log, p.partition): p.offset + 1 for p in (d.position for d in first)}
-            if self.next_offsets
-            else {}
-        )
-        return replace(self, deliveries=first, next_offsets=reached), replace(self, deliveries=second)
+        return replace(self, deliveries=first), replace(self, deliveries=second)
 
 
-def lock_key(event: Event) -> str:
-    """The saga's name among all keys of a service: `reception_id:17`."""
-    return f"{event.declaration.key}:{event.subject}"
+@dataclass(slots=True)
+class Poll(Work):
+    """Records of one request to Kafka, and for each partition the offset behind the last one."""
+
+    source: ClassVar[str] = "poll"
+    next_offsets: dict[tuple[str, int], int]
+
+    def halves(self) -> tuple[Self, Self]:
+        """The first half moves the offsets only as far as it goes."""
+        first, second = super(Poll, self).halves()
+        reached = {(p.log, p.partition): p.offset + 1 for p in (each.position for each in first.deliveries)}
+        return replace(first, next_offsets=reached), second
+
+
+@dataclass(slots=True)
+class Commands(Work):
+    """Commands that are answered."""
+
+    source: ClassVar[str] = "commands"
+
+
+@dataclass(slots=True)
+class Redrive(Work):
+    """Dead letters that are handled again, each key's in their order."""
+
+    source: ClassVar[str] = "redrive"
 
 
 def values_of(columns: tuple[str, ...], message: Any, done: Event | None = None) -> tuple[Any, ...]:

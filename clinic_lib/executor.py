@@ -10,10 +10,11 @@ from sqlalchemy.orm import configure_mappers
 
 from clinic_lib import telemetry
 from clinic_lib.batch import Batch, Plan
-from clinic_lib.delivery import Delivery, Work
+from clinic_lib.delivery import Delivery, Redrive, Work
 from clinic_lib.desk import IdsExhausted
 from clinic_lib.errors import TransientError
 from clinic_lib.handlers import Handler
+from clinic_lib.instances import Sagas
 from clinic_lib.outbox import Outlet
 from clinic_lib.storage import Database
 
@@ -30,7 +31,12 @@ class Executor:
     """Runs work against one service's database. Safe to be used by several tasks at once."""
 
     def __init__(
-        self, service: str, database: Database, tables: Sequence[MetaData], handlers: Iterable[Handler]
+        self,
+        service: str,
+        database: Database,
+        tables: Sequence[MetaData],
+        handlers: Sequence[Handler],
+        sagas: Sagas | None = None,
     ) -> None:
         configure_mappers()  # rows are filled without `__init__`, which would have done it
         self.service = service
@@ -40,6 +46,7 @@ class Executor:
             service,
             guarded=frozenset(h.compensates.name for h in handlers if h.compensates),
             order={table: n for n, table in enumerate(t for each in tables for t in each.sorted_tables)},
+            sagas=sagas or Sagas(),
         )
 
     async def run(self, work: Work) -> None:
@@ -109,7 +116,7 @@ class Executor:
             async with self.database.transaction() as transaction:
                 batch = Batch(self.plan, transaction, work, self.outlet, sent)
                 rows = await batch.run()
-                telemetry.crash_point("before-commit")
+                telemetry.crash_point("redrive" if isinstance(work, Redrive) else "before-commit")
         except BaseException:
             self.outlet.give_back(sent)
             raise
@@ -121,5 +128,6 @@ class Executor:
         else:
             self.outlet.give_back(sent)
         self.outlet.offer(rows)
+        batch.ledger.count(self.service)
         telemetry.executor_batch_records.labels(self.service, work.source).observe(len(work.deliveries))
         telemetry.executor_batch_seconds.labels(self.service, work.source).observe(perf_counter() - started)

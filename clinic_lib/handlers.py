@@ -22,7 +22,7 @@ from clinic_lib.storage import NewIds
 
 __all__ = ["Handler", "Kind", "Load", "Parameter", "inspect_handler", "row_parameter"]
 
-Kind = Literal["step", "compensation", "command", "projection"]
+Kind = Literal["step", "compensation", "command", "projection", "deadline"]
 Role = Literal["message", "done", "row", "rows", "ids", "time", "envelope", "tx"]
 Function = Callable[..., Any]
 

@@ -7,11 +7,13 @@ Source: https://github.com/cloudevents/spec/blob/main/cloudevents/formats/json-f
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
+import orjson
 from asyncpg.pgproto import pgproto
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from uuid_utils import uuid7
@@ -28,6 +30,7 @@ __all__ = [
     "Message",
     "PastDate",
     "Text",
+    "Upcaster",
     "fast_uuid",
     "holds_nul",
     "new_message_id",
@@ -71,6 +74,10 @@ PastDate = Annotated[date, BeforeValidator(_written_as_iso_8601), AfterValidator
 """An ISO 8601 date, today at the latest."""
 
 
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes the fields of one version of an event those of the next."""
+
+
 class Message(BaseModel):
     """What events and commands share: they never change."""
 
@@ -88,7 +95,8 @@ class EventDeclaration:
     """What a class of events says of itself.
 
     `key` names the field with the saga's id: it is the Kafka key, the unit of order and of parking.
-    `failure` marks an event that makes earlier steps of its saga be compensated.
+    `failure` marks an event that makes earlier steps of its saga be compensated. `version` is that of the
+    event's fields; records say it as `dataversion`, without one they are of version 1.
     """
 
     type: str
@@ -112,23 +120,40 @@ class Event(Message):
         class DiagnosisRejected(ClinicEvent, failure=True):
             reason: Text
 
+    An `abstract` one is of no log yet, and has only what its subclasses share.
     Raises `WiringError` at class creation when topic or key are named by no class of the line, or when the
     key is not a field.
     """
 
     model_config = ConfigDict(extra="ignore")
     declaration: ClassVar[EventDeclaration]
+    upcasters: ClassVar[dict[int, Upcaster]]
 
     def __init_subclass__(
-        cls, *, topic: str = "", key: str = "", failure: bool = False, version: int = 1
+        cls,
+        *,
+        topic: str = "",
+        key: str = "",
+        failure: bool = False,
+        version: int = 1,
+        abstract: bool = False,
     ) -> None:
         """For type checkers; pydantic hands the same keywords on when the class is complete."""
         super().__init_subclass__()
 
     @classmethod
     def __pydantic_init_subclass__(
-        cls, *, topic: str = "", key: str = "", failure: bool = False, version: int = 1, **kwargs: Any
+        cls,
+        *,
+        topic: str = "",
+        key: str = "",
+        failure: bool = False,
+        version: int = 1,
+        abstract: bool = False,
+        **kwargs: Any,
     ) -> None:
+        if abstract:
+            return
         inherited: EventDeclaration | None = getattr(cls, "declaration", None)
         topic = topic or (inherited.topic if inherited else "")
         key = key or (inherited.key if inherited else "")
@@ -141,6 +166,48 @@ class Event(Message):
         if key not in cls.model_fields:
             raise WiringError(f"event {cls.__name__} has no field {key!r}, which is its key", cls)
         cls.declaration = EventDeclaration(cls.__name__, topic, key, failure, version)
+        cls.upcasters = {}
+
+    @classmethod
+    def upcast(cls, *, from_version: int) -> Callable[[Upcaster], Upcaster]:
+        """Register how the fields of `from_version` become those of the next one.
+
+            @OrderPlaced.upcast(from_version=1)
+            def name_the_customer(data: dict[str, Any]) -> dict[str, Any]:
+                return data | {"customer": "unknown"}
+
+        A version without one is read as it is. Raises `WiringError` for a version that is not an earlier one.
+        """
+
+        def register(upcaster: Upcaster) -> Upcaster:
+            if not 1 <= from_version < cls.declaration.version or from_version in cls.upcasters:
+                raise WiringError(
+                    f"{upcaster.__name__}: {cls.__name__} is of version {cls.declaration.version}; each earlier "
+                    f"version has one upcaster, and {from_version} is none or has one",
+                    upcaster,
+                )
+            cls.upcasters[from_version] = upcaster
+            return upcaster
+
+        return register
+
+    @classmethod
+    def read(cls, data: bytes, version: int) -> Self:
+        """An event from the JSON of its fields, as `version` wrote them; a newer one than ours is read as ours.
+
+        Raises pydantic's `ValidationError`, and whatever an upcaster raises.
+        """
+        if version >= cls.declaration.version or not cls.upcasters:
+            return cls.model_validate_json(data)
+        return cls.model_validate_json(orjson.dumps(cls.to_current(orjson.loads(data), version)))
+
+    @classmethod
+    def to_current(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+        """The fields as the current version has them: through one upcaster after another."""
+        for each in range(version, cls.declaration.version):
+            if upcaster := cls.upcasters.get(each):
+                fields = upcaster(fields)
+        return fields
 
     @property
     def subject(self) -> str:

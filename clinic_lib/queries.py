@@ -157,13 +157,13 @@ class Query:
             return await read(session)
 
     def _parameters(self, request: Request) -> tuple[int, int, dict[str, Any]]:
-        limit = _number(request, "limit", DEFAULT_LIMIT, LARGEST_LIMIT)
-        before = _number(request, "before", LARGEST_ID, LARGEST_ID)
+        limit = number_parameter(request, "limit", DEFAULT_LIMIT, LARGEST_LIMIT)
+        before = number_parameter(request, "before", LARGEST_ID, LARGEST_ID)
         wanted: dict[str, Any] = {}
         for name in self.filters:
             if name in request.query_params:
                 if self.table.types[name] == "BIGINT":
-                    wanted[name] = _number(request, name, 0, LARGEST_ID)
+                    wanted[name] = number_parameter(request, name, 0, LARGEST_ID)
                 else:
                     wanted[name] = _text(request, name)
         return limit, before, wanted
@@ -221,7 +221,7 @@ def _derived(row: type, table: RowTable) -> type[BaseModel]:
     return create_model(row.__name__, __base__=View, **fields)
 
 
-def _number(request: Request, name: str, default: int, largest: int) -> int:
+def number_parameter(request: Request, name: str, default: int, largest: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default

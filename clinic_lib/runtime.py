@@ -8,25 +8,32 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from faststream.kafka import KafkaBroker
 from sqlalchemy import MetaData
+from starlette.routing import BaseRoute
 
-from clinic_lib import idempotency, inbox
+from clinic_lib import idempotency, inbox, instances
+from clinic_lib.admin_letters import letter_routes
+from clinic_lib.admin_sagas import SagaRoutes
 from clinic_lib.commands import CommandQueue
 from clinic_lib.consumer import Consumer, abandon
+from clinic_lib.deadlines import DeadlineTimer
 from clinic_lib.errors import ConfigurationError, TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
+from clinic_lib.history import History
+from clinic_lib.instances import Sagas
+from clinic_lib.redrive import Redriver
 from clinic_lib.relay import FRAMING_BYTES, Relay
+from clinic_lib.saga import Saga
 from clinic_lib.schema import migrate
 from clinic_lib.settings import ServiceSettings
 from clinic_lib.storage import Database
@@ -42,27 +49,35 @@ CONSUMER_GRACE_SECONDS = 10.0
 MAINTENANCE_SECONDS = 3600.0
 
 
+class Declared(Protocol):
+    """What a process is to run: a service."""
+
+    name: str
+    handlers: list[Handler]
+    sagas: list[Saga]
+
+    @property
+    def tables(self) -> list[MetaData]: ...
+
+
 class Runtime:
     """One process of a service. `ready` is None when it serves, else the reason why it does not."""
 
-    def __init__(
-        self,
-        service: str,
-        settings: ServiceSettings,
-        tables: Sequence[MetaData],
-        handlers: Sequence[Handler],
-        broker: KafkaBroker,
-    ) -> None:
+    def __init__(self, declared: Declared, settings: ServiceSettings, broker: KafkaBroker) -> None:
+        service, handlers, tables = declared.name, declared.handlers, declared.tables
         self.settings = settings
         address = settings.database_address()
         self.database = Database(address, connections=OWN_CONNECTIONS)
         self.reads = Database(address, connections=settings.database_connections)
-        self.executor = Executor(service, self.database, tables, handlers)
+        self.sagas = Sagas(declared.sagas, settings.saga_deadline)
+        self.executor = Executor(service, self.database, tables, handlers, self.sagas)
         self.executor.plan.largest_event_bytes = settings.largest_event_bytes
         self.relay = Relay(service, self.database, self._make_producer)
         self.executor.outlet = self.relay
         self.commands = CommandQueue(self.executor, settings.waiting_commands)
         self.consumer = Consumer(service, self.executor, handlers, records=settings.poll_records)
+        self.redriver = Redriver(self.executor, self.consumer.known)
+        self._deadlines = DeadlineTimer(self.executor)
         self._broker = broker
         self._tables = tables
         self._topics = sorted(
@@ -83,6 +98,14 @@ class Runtime:
     def refuses(self) -> str | None:
         """Why commands can't be taken now: the tables are not there yet, or the process ends."""
         return None if self._state == "serving" else self._state
+
+    def admin_routes(self) -> list[BaseRoute]:
+        """What people look at and do behind the admin port's token."""
+        history = History(self._make_reader)
+        return [
+            *letter_routes(self.reads, self.redriver),
+            *SagaRoutes(self.reads, self.sagas, history, self.consumer.known).routes(),
+        ]
 
     async def start(self) -> None:
         _calm_garbage_collector()
@@ -109,7 +132,8 @@ class Runtime:
             await self.relay.start()
             self.commands.start()
             self._state = "serving"
-            await asyncio.gather(self._consume(), self._maintain())
+            looks = [self.redriver.run()] + ([self._deadlines.run()] if self.sagas.all else [])
+            await asyncio.gather(self._consume(), self._maintain(), *looks)
         except Exception as exc:
             log.critical("runtime failed: %s", exc, exc_info=not isinstance(exc, ConfigurationError))
             self._state = str(exc)
@@ -196,6 +220,7 @@ class Runtime:
             try:
                 await inbox.keep_partitions(self.database, datetime.now(UTC))
                 await idempotency.expire(self.database)
+                await instances.expire(self.database)
             except Exception as exc:
                 log.warning(
                     "runtime.maintenance failed: %r", exc, exc_info=not isinstance(exc, TransientError)
@@ -207,6 +232,11 @@ class Runtime:
             enable_idempotence=True,
             max_batch_size=self.settings.largest_event_bytes + FRAMING_BYTES,
             max_request_size=self.settings.largest_event_bytes + FRAMING_BYTES,
+        )
+
+    def _make_reader(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka_bootstrap_servers, enable_auto_commit=False
         )
 
 

@@ -32,6 +32,7 @@ from clinic_lib.problems import http_exception, problem_of, server_error
 from clinic_lib.queries import Query, resource_row
 from clinic_lib.rows import row_table
 from clinic_lib.runtime import Runtime
+from clinic_lib.saga import Saga
 from clinic_lib.settings import ServiceSettings, load_settings
 from clinic_lib.storage import View
 from clinic_lib.telemetry import HttpMetrics, configure_logging
@@ -59,6 +60,7 @@ class Service:
         self.system = system
         self.handlers: list[Handler] = []
         self.queries: list[Query] = []
+        self.sagas: list[Saga] = []
         self.kafka = KafkaRouter()
         self._commands: list[tuple[Handler, str]] = []
         self._routes: list[BaseRoute] = []
@@ -78,6 +80,31 @@ class Service:
 
         def register(function: FunctionT) -> FunctionT:
             return self._register("compensation", function, compensated)
+
+        return register
+
+    def saga(self, saga: Saga) -> None:
+        """Own a saga: know how each instance stands. The service that publishes its start does."""
+        if any(each.name == saga.name for each in self.sagas):
+            raise WiringError(f"service {self.name} has two sagas named {saga.name}", saga.starts)
+        self.sagas.append(saga)
+
+    def deadline(self, saga: Saga) -> Callable[[FunctionT], FunctionT]:
+        """Decide what becomes of an instance that has not ended in time, given the event that began it.
+
+        It is not called for one that ended meanwhile; without such a function it stays overdue until it ends.
+        """
+
+        def register(function: FunctionT) -> FunctionT:
+            handler = inspect_handler("deadline", function)
+            if saga not in self.sagas or saga.deadline is None or handler.messages != (saga.starts,):
+                raise WiringError(
+                    f"{function.__name__} decides at the deadline of {saga.name}: say service.saga({saga.name}) "
+                    f"before, give the saga a deadline, and take {saga.starts.__name__} first",
+                    function,
+                )
+            self._add(replace(handler, messages=(saga.deadline_reached,)))
+            return function
 
         return register
 
@@ -140,6 +167,13 @@ class Service:
     def asgi(self) -> Starlette:
         """The public app; its lifespan runs the consumer, the relay and the admin port."""
         endpoints = self._with_answers()
+        published = {event for handler in self.handlers for event in handler.events}
+        for saga in self.sagas:
+            if saga.starts not in published:
+                raise WiringError(
+                    f"service {self.name} owns the saga {saga.name}, but no function publishes its start",
+                    saga.starts,
+                )
         openapi, asyncapi = documents.openapi(self, endpoints), documents.asyncapi(self)
 
         async def serve_openapi(request: Request) -> Response:
@@ -178,8 +212,8 @@ class Service:
         configure_logging(settings.log_level)
         broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None)
         broker.include_router(self.kafka)
-        runtime = self._runtime = Runtime(self.name, settings, self.tables, self.handlers, broker)
-        async with admin_server(settings, ready=runtime.ready):
+        runtime = self._runtime = Runtime(self, settings, broker)
+        async with admin_server(settings, ready=runtime.ready, routes=runtime.admin_routes()):
             await runtime.start()
             try:
                 yield
@@ -187,11 +221,13 @@ class Service:
                 await runtime.stop()
 
     def _register(self, kind: Kind, function: FunctionT, compensates: Handler | None = None) -> FunctionT:
-        handler = inspect_handler(kind, function, compensates)
-        if any(each.name == handler.name for each in self.handlers):
-            raise WiringError(f"service {self.name} has two functions named {handler.name}", function)
-        self.handlers.append(handler)
+        self._add(inspect_handler(kind, function, compensates))
         return function
+
+    def _add(self, handler: Handler) -> None:
+        if any(each.name == handler.name for each in self.handlers):
+            raise WiringError(f"service {self.name} has two functions named {handler.name}", handler.function)
+        self.handlers.append(handler)
 
     def _find(self, step: Function) -> Handler:
         for handler in self.handlers:

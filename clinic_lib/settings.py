@@ -1,5 +1,6 @@
 """A service's settings, from the environment: what a ConfigMap and a Secret carry in the cluster."""
 
+from datetime import timedelta
 from typing import Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
@@ -31,7 +32,8 @@ class ServiceSettings(AdminSettings):
     `database_user` and `database_password` override those of the address, so that the password alone is a
     secret. `database_connections` are for queries; polls, commands and the relay have four of their own. The
     number of a topic's partitions is for ever: keys would move to others. `replica` is a process's own number
-    where each has a lasting one: then it comes back to its partitions without waiting.
+    where each has a lasting one: then it comes back to its partitions without waiting. `saga_deadline_seconds`
+    stands in for the deadlines that the code declares.
     """
 
     database_url: str
@@ -45,6 +47,11 @@ class ServiceSettings(AdminSettings):
     poll_records: int = Field(default=500, ge=1, le=1000)
     waiting_commands: int = Field(default=1000, ge=1)
     largest_event_bytes: int = Field(default=1_000_000, ge=1000, le=1_000_000)
+    saga_deadline_seconds: float | None = Field(default=None, gt=0)
+
+    @property
+    def saga_deadline(self) -> timedelta | None:
+        return timedelta(seconds=self.saga_deadline_seconds) if self.saga_deadline_seconds else None
 
     def database_address(self) -> str:
         """The full address, with user and password in it."""

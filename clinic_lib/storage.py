@@ -65,6 +65,11 @@ class Transaction:
         self.connection = connection
         self._driver = driver
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the server has ended it: nothing more can be done in it."""
+        return bool(self._driver.is_closed())
+
     async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         rows: list[asyncpg.Record] = await self._driver.fetch(statement, *arguments)
         return rows

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from collections import Counter as CounterOfNames
 from time import monotonic, perf_counter
 from typing import Literal
 
@@ -13,8 +14,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["CrashPoint", "HttpMetrics", "configure_logging", "crash_point"]
 
-CrashPoint = Literal["before-commit", "after-commit", "after-publish", "before-offset-commit", "sweeper"]
+CrashPoint = Literal[
+    "before-commit",
+    "after-commit",
+    "after-publish",
+    "before-offset-commit",
+    "sweeper",
+    "compensation",
+    "deadline",
+    "redrive",
+]
 CRASH_VARIABLE = "CLINIC_CRASH_POINT"
+
+passed: CounterOfNames[str] = CounterOfNames()
 
 BATCH_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -32,6 +44,13 @@ consumer_skipped = Counter(
     "clinic_consumer_skipped_total", "Records of types nobody here handles", ["service"]
 )
 dead_letters = Counter("clinic_dead_letter_stored_total", "Letters stored, by state", ["service", "state"])
+redriven = Counter("clinic_redrive_letters_total", "Dead letters that were tried again", ["service"])
+sagas_started = Counter("clinic_saga_started_total", "Instances begun", ["service", "saga"])
+sagas_ended = Counter("clinic_saga_ended_total", "Instances ended, by state", ["service", "saga", "state"])
+sagas_overdue = Counter("clinic_saga_overdue_total", "Deadlines reached", ["service", "saga"])
+sagas_stuck = Counter(
+    "clinic_saga_stuck_total", "Notices of services that an instance is stuck in", ["service", "saga"]
+)
 relay_sent = Counter("clinic_relay_sent_total", "Events acknowledged by the broker", ["service"])
 relay_swept = Counter(
     "clinic_relay_swept_total", "Outbox rows another process or run left behind", ["service"]
@@ -99,11 +118,16 @@ def _without_colours(
 
 
 def crash_point(name: CrashPoint) -> None:
-    """Die here as by `kill -9` when the environment's CLINIC_CRASH_POINT says so.
+    """Die here as by `kill -9` when the environment's CLINIC_CRASH_POINT says so: `after-commit` the first time
+    this is passed, `after-commit:7` the seventh.
 
     The chaos tests prove with it that nothing is lost between a commit and what follows it.
     """
-    if os.environ.get(CRASH_VARIABLE) == name:
+    wanted, _, nth = os.environ.get(CRASH_VARIABLE, "").partition(":")
+    if wanted != name:
+        return
+    passed[name] += 1
+    if passed[name] >= int(nth or 1):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -18,7 +18,7 @@ import uvloop
 from faststream.kafka import KafkaBroker
 from sqlalchemy.engine import make_url
 
-from clinic_lib.delivery import CommandDelivery, Work
+from clinic_lib.delivery import CommandDelivery, Commands
 from clinic_lib.messages import Envelope, new_message_id
 from clinic_lib.runtime import Runtime
 from clinic_lib.service import Service
@@ -70,7 +70,7 @@ async def _place(order: Runtime, sagas: int, records: int) -> None:
             )
             for n in range(start, min(start + records, sagas))
         ]
-        await order.executor.run(Work("commands", deliveries))
+        await order.executor.run(Commands(deliveries))
 
 
 async def _gate(order: Runtime, seat: Runtime, page: Runtime, sagas: int, free: int) -> list[str]:
@@ -131,7 +131,7 @@ async def _running(urls: list[str], kafka: str, records: int) -> AsyncIterator[l
             kafka_partitions=4,
         )
         broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None)
-        runtimes.append(Runtime(service.name, settings, service.tables, service.handlers, broker))
+        runtimes.append(Runtime(service, settings, broker))
     try:
         for runtime in runtimes:
             await runtime.start()

@@ -7,7 +7,7 @@ import pytest
 from httpx2 import Response
 
 from clinic_lib.commands import GROUP, CommandEndpoint, CommandQueue
-from clinic_lib.delivery import Answer, CommandDelivery, Work
+from clinic_lib.delivery import Answer, CommandDelivery, Commands
 from clinic_lib.errors import UnavailableError
 from clinic_lib.idempotency import IdempotencyKey
 from clinic_lib.service import Service
@@ -251,8 +251,8 @@ async def test_the_answer_of_a_defect_is_not_kept(database: Database) -> None:
     worker = Worker(failing_service, database)
     first, again = order_delivery(worker, "key"), order_delivery(worker, "key")
 
-    await worker.executor.run(Work("commands", [first]))
-    await worker.executor.run(Work("commands", [again]))
+    await worker.executor.run(Commands([first]))
+    await worker.executor.run(Commands([again]))
 
     assert isinstance(first.answer, RuntimeError)
     assert again.answer == DONE
@@ -262,7 +262,7 @@ async def test_two_commands_with_one_key_in_one_group_take_effect_once(database:
     worker = Worker(shop.order_service, database)
     group = [order_delivery(worker, "key"), order_delivery(worker, "key"), order_delivery(worker, "key", 2)]
 
-    await worker.executor.run(Work("commands", group))
+    await worker.executor.run(Commands(group))
 
     assert [isinstance(each.answer, Answer) for each in group] == [True, True, False]
     assert await value(database, 'select count(*) from "order"') == 1
@@ -286,7 +286,7 @@ async def test_a_command_that_starts_a_saga_may_take_a_row_that_belongs_to_none(
     delivery = order_delivery(worker)
     delivery.key_field, delivery.key_load = endpoint.key_field, endpoint.key_load
 
-    await worker.executor.run(Work("commands", [delivery]))
+    await worker.executor.run(Commands([delivery]))
 
     assert delivery.answer == DONE
     assert await value(database, "select free from seat") == 9

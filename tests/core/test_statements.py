@@ -7,7 +7,7 @@ import pytest
 from asyncpg.connection import LoggedQuery
 from sqlalchemy.orm import Mapped, mapped_column
 
-from clinic_lib.delivery import Work
+from clinic_lib.delivery import Commands
 from clinic_lib.service import Service
 from clinic_lib.storage import Database
 from tests.core import shop
@@ -239,7 +239,7 @@ async def test_a_group_of_commands_takes_the_same_number_for_10_and_500(database
     for size in SIZES:
         deliveries = [worker.delivery(PlaceOrder(seat_id=1, quantity=n)) for n in range(1, size + 1)]
         async with counting(database) as counted:
-            await worker.executor.run(Work("commands", deliveries))
+            await worker.executor.run(Commands(deliveries))
         counts.append(len(counted.statements))
 
     report("a group of commands", counts)
@@ -262,7 +262,7 @@ async def test_a_group_of_commands_about_rows_takes_the_same_number_for_10_and_5
             worker.delivery(shop.CancelOrder(order_id=n, reason="late"), f"order_id:{n}") for n in numbers
         ]
         async with counting(database) as counted:
-            await worker.executor.run(Work("commands", deliveries))
+            await worker.executor.run(Commands(deliveries))
         counts.append(len(counted.statements))
 
     report("a group of commands about rows", counts)

@@ -10,13 +10,16 @@ from uuid import UUID
 from aiokafka import ConsumerRecord
 
 from clinic_lib.decoding import decode, subscriptions
-from clinic_lib.delivery import Answer, CommandDelivery, Work
+from clinic_lib.delivery import Answer, CommandDelivery, Commands, Poll, Work
 from clinic_lib.executor import Executor
+from clinic_lib.instances import Sagas
 from clinic_lib.messages import Command, Envelope, Event, new_message_id
+from clinic_lib.redrive import Redriver
 from clinic_lib.service import Service
 from clinic_lib.storage import Database
 
 LOG = "cluster/shop"
+NOTICES = ["StepStuck", "StepFreed"]
 
 
 class Log:
@@ -74,7 +77,11 @@ class Worker:
 
     def __init__(self, service: Service, database: Database) -> None:
         self.service = service
-        self.executor = Executor(service.name, database, service.tables, service.handlers)
+        self.known = subscriptions(service.handlers, Sagas(service.sagas).observed(_published(service)))
+        self.executor = Executor(
+            service.name, database, service.tables, service.handlers, Sagas(service.sagas)
+        )
+        self.redriver = Redriver(self.executor, self.known)
 
     async def poll(self, *records: ConsumerRecord) -> None:
         """Handle the records in one poll."""
@@ -82,15 +89,14 @@ class Worker:
 
     def work(self, records: Iterable[ConsumerRecord]) -> Work:
         records = list(records)
-        known = subscriptions(self.service.handlers)
-        deliveries = [decode(record, LOG, known) for record in records]
+        deliveries = [decode(record, LOG, self.known) for record in records]
         next_offsets = {(LOG, record.partition): record.offset + 1 for record in records}
-        return Work("poll", [each for each in deliveries if each is not None], next_offsets)
+        return Poll([each for each in deliveries if each is not None], next_offsets)
 
     async def command(self, command: Command, key: str | None = None) -> Answer | Exception | None:
         """Carry out one command; None when nothing was to be answered."""
         delivery = self.delivery(command, key)
-        await self.executor.run(Work("commands", [delivery]))
+        await self.executor.run(Commands([delivery]))
         return delivery.answer
 
     def delivery(self, command: Command, key: str | None = None) -> CommandDelivery:
@@ -101,6 +107,10 @@ class Worker:
 
 
 DONE = Answer(204, b"")
+
+
+def _published(service: Service) -> set[type[Event]]:
+    return {event for handler in service.handlers for event in handler.events}
 
 
 async def rows(database: Database, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
@@ -116,8 +126,21 @@ async def value(database: Database, statement: str, *arguments: object) -> Any:
 
 
 async def published(database: Database) -> list[tuple[str, str]]:
-    """Type and key of the events in the outbox, in their order."""
-    return await rows(database, "select type, aggregateid from clinic_lib.outbox order by id")
+    """Type and key of the functions' events in the outbox, in their order."""
+    return await rows(
+        database,
+        "select type, aggregateid from clinic_lib.outbox where type <> all($1::text[]) order by id",
+        NOTICES,
+    )
+
+
+async def notices(database: Database) -> list[tuple[str, str]]:
+    """Type and key of the library's own events in the outbox, in their order."""
+    return await rows(
+        database,
+        "select type, aggregateid from clinic_lib.outbox where type = any($1::text[]) order by id",
+        NOTICES,
+    )
 
 
 async def letters(database: Database) -> list[tuple[str, str | None, str | None]]:

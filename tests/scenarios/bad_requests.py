@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-__all__ = ["JSON", "OWNERS", "PATIENT", "TABLE", "Bad"]
+__all__ = ["IDS", "JSON", "MEBIBYTE", "OWNERS", "PATIENT", "TABLE", "Bad", "order"]
 
 OWNERS = {
     "receptions": "reception",

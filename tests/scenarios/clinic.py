@@ -1,32 +1,46 @@
-"""The whole clinic as people meet it: processes on ports, the `clinic` command, and visits over HTTP."""
+"""The systems as people meet them: processes on ports, the `clinic` command, visits and orders over HTTP."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier
 from typing import Any, TypeVar
 
 import httpx2
 
-from clinic_lib.local.project import Project, read_project
+from clinic_lib.local.project import Project, System, read_project
 
-__all__ = ["PORT_OFFSET", "Clinic", "Visit", "eventually", "running_clinic"]
+__all__ = [
+    "PORT_OFFSET",
+    "Clinic",
+    "Order",
+    "Visit",
+    "at_once",
+    "create_seats",
+    "eventually",
+    "free_seats",
+    "running_clinic",
+]
 
 Result = TypeVar("Result")
 
 ROOT = Path(__file__).parents[2]
-PORT_OFFSET = 22_000
-"""Added to every port, so that the suite runs beside a clinic that is up."""
+PORT_OFFSET = int(os.environ.get("CLINIC_TEST_PORT_OFFSET", "22000"))
+"""Added to every port, so that the suite runs beside a clinic that is up, and beside another suite."""
 
+LOCAL_PORT = re.compile(r"(127\.0\.0\.1:)(\d+)")
 SEEN_WITHIN_SECONDS = 1.0
-KAFKA_PORT = 9092
-POSTGRESQL_PORT = 5432
+KAFKA_PORT, POSTGRESQL_PORT = 7092, 5432
+"""Before the offset is added; 9092 would be the admin port of the service on 8092."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,16 @@ class Clinic:
 
     @property
     def ports(self) -> dict[str, int]:
-        return {service.name: service.port for service in self.project.system("clinic").services}
+        systems = self.project.systems.values()
+        return {service.name: service.port for system in systems for service in system.services}
+
+    def gateway_of(self, service: str) -> str:
+        """The gateway of the system that a service belongs to."""
+        return next(
+            system.gateway
+            for system in self.project.systems.values()
+            if service in [each.name for each in system.services]
+        )
 
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.ports[service]}"
@@ -76,16 +99,16 @@ class Clinic:
 
 
 @contextmanager
-def running_clinic(folder: Path) -> Iterator[Clinic]:
-    """Runs the project's clinic in `folder`, on its own ports."""
-    write_project(folder)
+def running_clinic(folder: Path, *systems: str) -> Iterator[Clinic]:
+    """Runs the project's systems of these names, all without any, in `folder`, on ports of their own."""
+    write_project(folder, systems)
     project = read_project(folder)
     assert project is not None
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (
         (folder / "up.log").open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "clinic_lib.cli", "up", "clinic"],
+            [sys.executable, "-m", "clinic_lib.cli", "up", "--all"],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -103,28 +126,32 @@ def running_clinic(folder: Path) -> Iterator[Clinic]:
             up.wait(15)
 
 
-def write_project(folder: Path) -> None:
+def write_project(folder: Path, systems: Sequence[str]) -> None:
     """The project's own `[tool.clinic]` with every port moved."""
     project = read_project(ROOT)
     assert project is not None
-    services = project.system("clinic").services
-    moved = {str(service.port): str(service.port + PORT_OFFSET) for service in services}
     lines = [
         "[tool.clinic]",
         f"kafka_port = {KAFKA_PORT + PORT_OFFSET}",
         f"postgresql_port = {POSTGRESQL_PORT + PORT_OFFSET}",
-        "[tool.clinic.systems.clinic]",
     ]
-    for service in services:
-        lines += ["[[tool.clinic.systems.clinic.services]]"]
-        lines += [
-            f"{key} = {json.dumps(value)}" for key, value in service.model_dump(exclude={"env"}).items()
-        ]
-        lines += [f"env.{name} = {json.dumps(value)}" for name, value in service.env.items()]
-    text = "\n".join(lines)
-    for old, new in moved.items():
-        text = text.replace(f"port = {old}", f"port = {new}").replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}")
-    (folder / "pyproject.toml").write_text(text + "\n")
+    for name in systems or project.systems:
+        lines += declaration(name, project.system(name))
+    (folder / "pyproject.toml").write_text("\n".join(lines) + "\n")
+
+
+def declaration(name: str, system: System) -> Iterator[str]:
+    def move(address: re.Match[str]) -> str:
+        return address[1] + str(int(address[2]) + PORT_OFFSET)
+
+    yield f"[tool.clinic.systems.{name}]"
+    yield f"gateway = {json.dumps(system.gateway)}"
+    for service in system.services:
+        yield f"[[tool.clinic.systems.{name}.services]]"
+        fields = service.model_dump(exclude={"env"}) | {"port": service.port + PORT_OFFSET}
+        yield from (f"{key} = {json.dumps(value)}" for key, value in fields.items())
+        for variable, value in service.env.items():
+            yield f"env.{variable} = {json.dumps(re.sub(LOCAL_PORT, move, value))}"
 
 
 def eventually(look: Callable[[], Result | None], *, within: float = SEEN_WITHIN_SECONDS) -> Result:
@@ -134,6 +161,39 @@ def eventually(look: Callable[[], Result | None], *, within: float = SEEN_WITHIN
         assert time.monotonic() < deadline, f"did not come within {within} s"
         time.sleep(0.02)
     return result
+
+
+def at_once(*requests: Callable[[], httpx2.Response]) -> list[httpx2.Response]:
+    """The answers to requests that start together."""
+    start = Barrier(len(requests))
+
+    def send(request: Callable[[], httpx2.Response]) -> httpx2.Response:
+        start.wait()
+        return request()
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(send, requests))
+
+
+def do(client: httpx2.Client, path: str, **body: object) -> dict[str, Any]:
+    response = client.post(path, json=body)
+    assert response.is_success, f"{path}: {response.status_code} {response.text}"
+    return dict(response.json())
+
+
+def show(client: httpx2.Client, path: str) -> dict[str, Any] | None:
+    """A resource, or None while there is none."""
+    response = client.get(path)
+    assert response.status_code in (200, 404), response.text
+    return dict(response.json()) if response.status_code == httpx2.codes.OK else None
+
+
+def end_as(look: Callable[[], tuple[str, ...]], statuses: tuple[str, ...], within: float) -> None:
+    """Wait until `look` sees `statuses`."""
+    deadline = time.monotonic() + within
+    while (seen := look()) != statuses:
+        assert time.monotonic() < deadline, f"{seen}, not {statuses} within {within} s"
+        time.sleep(0.02)
 
 
 class Visit:
@@ -174,9 +234,7 @@ class Visit:
         return [each["id"] for each in page["items"] if each["status"] == status]
 
     def show(self, collection: str) -> dict[str, Any] | None:
-        response = self._client.get(f"/{collection}/{self.id}")
-        assert response.status_code in (200, 404), response.text
-        return dict(response.json()) if response.status_code == httpx2.codes.OK else None
+        return show(self._client, f"/{collection}/{self.id}")
 
     def statuses(self) -> tuple[str, ...]:
         """What reception, diagnosis and patient management say; empty for what one does not know yet."""
@@ -185,12 +243,42 @@ class Visit:
 
     def ends_as(self, *statuses: str, within: float = SEEN_WITHIN_SECONDS) -> None:
         """Wait until reception, diagnosis and patient management say `statuses`."""
-        deadline = time.monotonic() + within
-        while (seen := self.statuses()) != statuses:
-            assert time.monotonic() < deadline, f"{seen}, not {statuses} within {within} s"
-            time.sleep(0.02)
+        end_as(self.statuses, statuses, within)
 
     def _do(self, path: str, **body: object) -> dict[str, Any]:
-        response = self._client.post(path, json=body)
-        assert response.is_success, f"{path}: {response.status_code} {response.text}"
-        return dict(response.json())
+        return do(self._client, path, **body)
+
+
+def create_seats(client: httpx2.Client, seats: int, name: str = "Stalls A") -> int:
+    """The id of a new block of seats."""
+    return int(do(client, "/seats", name=name, seats=seats)["id"])
+
+
+def free_seats(client: httpx2.Client, block: int) -> int:
+    shown = show(client, f"/seats/{block}")
+    assert shown is not None
+    return int(shown["free"])
+
+
+class Order:
+    """One customer's order, driven through a client."""
+
+    def __init__(self, client: httpx2.Client, block: int, quantity: int, customer: str = "Ada Byron") -> None:
+        self._client = client
+        placed = do(client, "/orders", seat_id=block, quantity=quantity, customer=customer)
+        self.id: int = placed["id"]
+
+    def cancel(self) -> None:
+        do(self._client, f"/orders/{self.id}/cancellation")
+
+    def show(self, collection: str) -> dict[str, Any] | None:
+        return show(self._client, f"/{collection}/{self.id}")
+
+    def statuses(self) -> tuple[str, ...]:
+        """What the order and my page say; empty for what one does not know yet."""
+        views = [self.show(name) for name in ("orders", "myPages")]
+        return tuple(view["status"] if view else "" for view in views)
+
+    def ends_as(self, status: str, within: float = SEEN_WITHIN_SECONDS) -> None:
+        """Wait until the order and my page say `status`."""
+        end_as(self.statuses, (status, status), within)

@@ -1,4 +1,4 @@
-"""One clinic for all scenarios."""
+"""One clinic and one seat reservation for all scenarios, side by side."""
 
 from collections.abc import Iterator
 
@@ -17,4 +17,11 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 @pytest.fixture
 def gateway(clinic: Clinic) -> Iterator[httpx2.Client]:
     with clinic.client() as client:
+        yield client
+
+
+@pytest.fixture
+def box_office(clinic: Clinic) -> Iterator[httpx2.Client]:
+    """The seat reservation's gateway."""
+    with clinic.client("reservation_gateway") as client:
         yield client

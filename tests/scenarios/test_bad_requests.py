@@ -6,9 +6,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.scenarios.bad_requests import OWNERS, PATIENT, TABLE, Bad
-from tests.scenarios.clinic import Clinic, Visit
+from tests.scenarios import bad_orders, bad_requests
+from tests.scenarios.bad_orders import BAD_ORDERS
+from tests.scenarios.bad_requests import PATIENT, TABLE, Bad
+from tests.scenarios.clinic import Clinic, Order, Visit, create_seats, free_seats
 
+OWNERS = {**bad_requests.OWNERS, **bad_orders.OWNERS}
 PREPARED_WITHIN_SECONDS = 10.0
 
 
@@ -29,20 +32,33 @@ def ids(clinic: Clinic) -> dict[str, int]:
         "ended": visits[1].id,
         "open_examination": examinations[0],
         "ended_examination": examinations[1],
+        **orders(clinic),
     }
+
+
+def orders(clinic: Clinic) -> dict[str, int]:
+    """A block of five seats, one order that has three of them, and one that is cancelled."""
+    with clinic.client("reservation_gateway") as client:
+        block = create_seats(client, 5)
+        confirmed, cancelled = Order(client, block, 3), Order(client, block, 3)
+        confirmed.ends_as("confirmed", within=PREPARED_WITHIN_SECONDS)
+        cancelled.ends_as("cancelled", within=PREPARED_WITHIN_SECONDS)
+    return {"block": block, "order": confirmed.id, "cancelled": cancelled.id}
 
 
 @pytest.fixture(scope="module", params=["directly", "through the gateway"])
 def doors(request: pytest.FixtureRequest, clinic: Clinic) -> Iterator[dict[str, httpx2.Client]]:
     """For each collection the client to ask."""
     direct = request.param == "directly"
-    clients = {name: clinic.client(owner if direct else "gateway") for name, owner in OWNERS.items()}
+    clients = {
+        name: clinic.client(owner if direct else clinic.gateway_of(owner)) for name, owner in OWNERS.items()
+    }
     yield clients
     for client in clients.values():
         client.close()
 
 
-@pytest.mark.parametrize("bad", TABLE, ids=str)
+@pytest.mark.parametrize("bad", [*TABLE, *BAD_ORDERS], ids=str)
 def test_a_bad_request_is_answered_with_its_status_and_a_problem(
     bad: Bad, doors: dict[str, httpx2.Client], ids: dict[str, int]
 ) -> None:
@@ -75,13 +91,18 @@ def test_bad_requests_changed_nothing(clinic: Clinic, ids: dict[str, int]) -> No
     assert (opened["status"], ended["status"]) == ("examination_prescribed", "rejected")
     assert [len(each["examinations"]) for each in (opened, ended)] == [1, 1]
     assert (opened["examinations"][0]["status"], opened["examinations"][0]["finding"]) == ("created", None)
+    with clinic.client("reservation_gateway") as client:
+        kept = [client.get(f"/orders/{ids[name]}").json()["status"] for name in ("order", "cancelled")]
+        assert (kept, free_seats(client, ids["block"])) == (["confirmed", "cancelled"], 2)
 
 
+@pytest.mark.parametrize("gateway", ["gateway", "reservation_gateway"])
 @pytest.mark.parametrize(
-    "target", ["/", "/openapi.json", "/asyncapi.json", "/health/live", "/metrics", "/admin/x", "/reception"]
+    "target",
+    ["/", "/openapi.json", "/asyncapi.json", "/health/live", "/metrics", "/admin/x", "/reception", "/order"],
 )
-def test_the_gateway_forwards_business_paths_only(clinic: Clinic, target: str) -> None:
-    response = httpx2.get(clinic.url("gateway") + target)
+def test_the_gateway_forwards_business_paths_only(clinic: Clinic, gateway: str, target: str) -> None:
+    response = httpx2.get(clinic.url(gateway) + target)
 
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
@@ -108,3 +129,24 @@ def test_what_is_allowed_comes_back_as_it_was_given(clinic: Clinic, body: dict[s
     assert created.json() == {**shown, "status": "registered"}
     assert shown["symptoms"] == body["symptoms"].strip()
     assert shown["patient"] == {"phone": None, **body["patient"]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"customer": "  trimmed  "},
+        {"customer": "Ägidius Ω 健 👩🏽‍⚕️"},
+        {"customer": "\u200fمرحبا"},
+        {"customer": '\'; drop table "order"; --'},
+        {"customer": "x" * 200, "seat_id": 2**63 - 1, "quantity": 2**63 - 1},
+    ],
+)
+def test_an_order_comes_back_as_it_was_given(clinic: Clinic, changes: dict[str, Any]) -> None:
+    with clinic.client("reservation_gateway") as client:
+        body = {"seat_id": create_seats(client, 5), "quantity": 3, **changes}
+        created = client.post("/orders", json=body)
+        shown = client.get(created.headers["location"]).json()
+
+    assert created.status_code == 201
+    assert created.json()["status"] == "placed"
+    assert {name: shown[name] for name in body} == {**body, "customer": body["customer"].strip()}

@@ -1,28 +1,19 @@
 """Two people at once: one winner, and all services agree on it."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Barrier
 
 import httpx2
 import pytest
 
-from tests.scenarios.clinic import Clinic, Visit, eventually
+from tests.scenarios.clinic import Clinic, Visit, at_once, eventually
 
 ROUNDS = 10
 
 
-def at_once(*requests: Callable[[], httpx2.Response]) -> list[int]:
+def statuses(*requests: Callable[[], httpx2.Response]) -> list[int]:
     """The statuses of requests that start together."""
-    start = Barrier(len(requests))
-
-    def send(request: Callable[[], httpx2.Response]) -> int:
-        start.wait()
-        return request().status_code
-
-    with ThreadPoolExecutor(len(requests)) as pool:
-        return list(pool.map(send, requests))
+    return [answer.status_code for answer in at_once(*requests)]
 
 
 def examined_visit(gateway: httpx2.Client) -> tuple[Visit, int]:
@@ -38,7 +29,7 @@ def test_completion_against_cancellation_at_the_reception(gateway: httpx2.Client
     visit = Visit(gateway)
     visit.wait_for_the_doctor()
 
-    completed, cancelled = at_once(
+    completed, cancelled = statuses(
         lambda: gateway.post(f"/diagnoses/{visit.id}/completion", json={"opinion": "a cold"}),
         lambda: gateway.post(f"/receptions/{visit.id}/cancellation", json={"reason": "went home"}),
     )
@@ -52,7 +43,7 @@ def test_completion_against_cancellation_at_the_reception(gateway: httpx2.Client
 def test_rejection_against_cancellation_at_the_reception(gateway: httpx2.Client, _: int) -> None:
     visit, examination = examined_visit(gateway)
 
-    rejected, cancelled = at_once(
+    rejected, cancelled = statuses(
         lambda: gateway.post(f"/diagnoses/{visit.id}/rejection", json={"reason": "not ours"}),
         lambda: gateway.post(f"/receptions/{visit.id}/cancellation", json={"reason": "went home"}),
     )
@@ -67,7 +58,7 @@ def test_rejection_against_cancellation_at_the_reception(gateway: httpx2.Client,
 def test_a_result_against_a_rejection(gateway: httpx2.Client, _: int) -> None:
     visit, examination = examined_visit(gateway)
 
-    performed, rejected = at_once(
+    performed, rejected = statuses(
         lambda: gateway.post(f"/examinations/{examination}/result", json={"finding": "clear"}),
         lambda: gateway.post(f"/diagnoses/{visit.id}/rejection", json={"reason": "not ours"}),
     )
@@ -83,7 +74,7 @@ def test_a_result_against_a_rejection(gateway: httpx2.Client, _: int) -> None:
 def test_a_result_against_a_refusal_of_the_same_examination(gateway: httpx2.Client, _: int) -> None:
     visit, examination = examined_visit(gateway)
 
-    performed, refused = at_once(
+    performed, refused = statuses(
         lambda: gateway.post(f"/examinations/{examination}/result", json={"finding": "clear"}),
         lambda: gateway.post(f"/examinations/{examination}/cancellation", json={"reason": "no film"}),
     )
@@ -99,9 +90,9 @@ def test_many_who_complete_at_once_have_one_winner(clinic: Clinic, gateway: http
 
     path = f"/diagnoses/{visit.id}/completion"
     requests = [partial(gateway.post, path, json={"opinion": str(number)}) for number in range(20)]
-    statuses = at_once(*requests)
+    ended = statuses(*requests)
 
-    assert sorted(statuses) == [200, *[409] * 19]
+    assert sorted(ended) == [200, *[409] * 19]
     visit.ends_as("completed", "completed", "completed")
 
 

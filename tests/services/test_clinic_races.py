@@ -1,17 +1,11 @@
 """The races of a visit: four services with their outboxes and one log, interleaved in every way."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import count, islice, pairwise
-from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, rule
 
-from clinic_lib.errors import Refused
 from clinic_lib.storage import NewIds
 from services.clinic.contracts import (
     ClinicEvent,
@@ -33,42 +27,22 @@ from services.clinic.diagnosis import domain as diagnosis
 from services.clinic.examination import domain as examination
 from services.clinic.patient_management import domain as patient_management
 from services.clinic.reception import domain as reception
+from tests.services.choreography import Choreography, interleave
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ADA = Patient(name="Ada", birth_date=date(1990, 12, 10))
 NAMES = ["reception", "diagnosis", "examination", "patient_management"]
 
-Handler = Callable[[Any], ClinicEvent | None]
 
-
-@dataclass
-class Peer:
-    """A service as the log sees it: how far it read, and what it has not published yet."""
-
-    handlers: dict[type[ClinicEvent], Handler] = field(default_factory=dict)
-    position: int = 0
-    outbox: list[ClinicEvent] = field(default_factory=list)
-
-    def handle(self, event: ClinicEvent) -> None:
-        handler = self.handlers.get(type(event))
-        self.publish(handler(event) if handler else None)
-
-    def publish(self, event: ClinicEvent | None) -> None:
-        if event is not None:
-            self.outbox.append(event)
-
-
-class Visit(RuleBasedStateMachine):
+class Visit(Choreography):
     """One visit; commands, publications and deliveries come in any order."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.log: list[ClinicEvent] = []
+        super().__init__(NAMES)
         self.ids = count(1)
         self.prescriptions: dict[int, diagnosis.Prescription] = {}
         self.examinations: dict[int, examination.Examination] = {}
         self.created: list[ExaminationCreated] = []
-        self.peers = {name: Peer() for name in NAMES}
         self.peers["reception"].handlers = {
             DiagnosisOpened: lambda event: reception.treat(event, self.reception),
             DiagnosisCompleted: lambda event: reception.complete(event, self.reception),
@@ -125,10 +99,6 @@ class Visit(RuleBasedStateMachine):
     def nth_examination(self, number: int) -> examination.Examination | None:
         return next(islice(self.examinations.values(), number, None), None)
 
-    def command(self, name: str, decide: Callable[[], ClinicEvent]) -> None:
-        with suppress(Refused):
-            self.peers[name].publish(decide())
-
     # what people do
 
     @initialize()
@@ -138,10 +108,10 @@ class Visit(RuleBasedStateMachine):
         )
         self.reception, self.registered = reception.register(command, NewIds[reception.Reception]([7]), NOW)
         self.management = patient_management.register(self.registered, NOW)
-        self.log.append(self.registered)
+        self.logs["7"].append(self.registered)
         self.peers["diagnosis"].handle(self.registered)
         for peer in self.peers.values():
-            peer.position = 1
+            peer.positions["7"] = 1
 
     @rule()
     def cancel_the_visit(self) -> None:
@@ -181,29 +151,7 @@ class Visit(RuleBasedStateMachine):
             command = examination.CancelExamination(examination_id=row.examination_id, reason="no film")
             self.command("examination", lambda: examination.cancel(command, row))
 
-    # what the log does
-
-    @rule(name=st.sampled_from(NAMES))
-    def publish(self, name: str) -> None:
-        self.log += self.peers[name].outbox
-        self.peers[name].outbox.clear()
-
-    @rule(name=st.sampled_from(NAMES), most=st.integers(1, 5))
-    def deliver(self, name: str, most: int) -> None:
-        peer = self.peers[name]
-        for event in self.log[peer.position : peer.position + most]:
-            peer.handle(event)
-            peer.position += 1
-
-    @rule()
-    def settle(self) -> None:
-        while any(peer.outbox or peer.position < len(self.log) for peer in self.peers.values()):
-            for name in NAMES:
-                self.publish(name)
-                self.deliver(name, len(self.log))
-
-    def teardown(self) -> None:
-        self.settle()
+    def check(self) -> None:
         self.check_that_all_agree()
         self.check_the_order_of_steps()
 
@@ -234,6 +182,4 @@ class Visit(RuleBasedStateMachine):
 
 
 def test_every_race_has_one_winner_that_all_services_agree_on() -> None:
-    run_state_machine_as_test(
-        Visit, settings=settings(max_examples=400, stateful_step_count=20, deadline=None)
-    )
+    interleave(Visit)

@@ -1,0 +1,111 @@
+"""Sagas on the admin port: how the instances stand that this service owns, and what it has handled of others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiokafka.errors import KafkaError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from clinic_lib.admin_letters import following, guarded, json, page
+from clinic_lib.decoding import Subscription
+from clinic_lib.errors import InvalidError, NotFoundError, UnavailableError
+from clinic_lib.history import History
+from clinic_lib.instances import Sagas
+from clinic_lib.messages import fast_uuid
+from clinic_lib.saga import Saga
+from clinic_lib.storage import SCHEMA, Database
+
+__all__ = ["SagaRoutes"]
+
+STATES = ("running", "completed", "compensated", "overdue", "stuck")
+MOST_IDS = 1_000
+
+STATE = "case when stuck <> '{}' then 'stuck' else state end"
+COLUMNS = f"""
+id, saga, subject, key, {STATE} as state, started_at, deadline_at, ended_at, correlation_id, stuck::text
+"""
+NAMES = ("id", "saga", "subject", "key", "state", "started_at", "deadline_at", "ended_at", "correlation_id")
+
+LIST = f"""
+select {COLUMNS} from {SCHEMA}.saga
+where id < $1 and ($2::text is null or {STATE} = $2) and ($3::text is null or saga = $3) order by id desc limit $4
+"""
+
+SHOW = f"select {COLUMNS} from {SCHEMA}.saga where saga = $1 and subject = $2"
+
+HANDLED = f"select message_id::text from {SCHEMA}.inbox where message_id = any($1::uuid[])"
+PARKED = f"select message_id::text from {SCHEMA}.dead_letter where message_id = any($1::uuid[])"
+
+
+class SagaRoutes:
+    """Under /admin. `known` are the types that this service receives."""
+
+    def __init__(
+        self, database: Database, sagas: Sagas, history: History, known: Mapping[bytes, Subscription]
+    ) -> None:
+        self._database = database
+        self._sagas = sagas
+        self._history = history
+        self._known = known
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/sagas", guarded(self._many)),
+            Route("/sagas/{saga}/{subject}", guarded(self._one)),
+            Route("/handled", guarded(self._handled), methods=["POST"]),
+        ]
+
+    async def _many(self, request: Request) -> Response:
+        if not self._sagas.all:
+            raise NotFoundError("this service owns no saga")
+        state, saga = request.query_params.get("state"), request.query_params.get("saga")
+        if state not in (None, *STATES):
+            raise InvalidError(f"state: one of {', '.join(STATES)}")
+        if saga is not None:
+            self._named(saga)
+        limit, before = page(request)
+        async with self._database.session() as session:
+            rows = await session.fetch(LIST, before, state, saga, limit + 1)
+        items = [_instance(row) for row in rows]
+        return json({"items": items[:limit], "next": following(request, items, limit)})
+
+    async def _one(self, request: Request) -> Response:
+        name, subject = request.path_params["saga"], request.path_params["subject"]
+        topic = self._named(name).starts.declaration.topic
+        async with self._database.session() as session:
+            rows = await session.fetch(SHOW, name, subject)
+        if not rows:
+            raise NotFoundError(f"there is no {name} {subject}")
+        found = _instance(rows[0])
+        try:
+            events = await self._history.of(topic, subject, found["correlation_id"], found["started_at"])
+        except (KafkaError, OSError, TimeoutError) as exc:
+            raise UnavailableError(f"the log can't be read: {exc!r}") from exc
+        return json(found | {"history": events})
+
+    async def _handled(self, request: Request) -> Response:
+        """Which of these messages this service has handled, and which wait in its dead letters."""
+        try:
+            ids = [fast_uuid(each) for each in orjson.loads(await request.body())["message_ids"][:MOST_IDS]]
+        except (ValueError, KeyError, TypeError) as exc:
+            raise InvalidError(f'send {{"message_ids": [at most {MOST_IDS} UUIDs]}}') from exc
+        async with self._database.session() as session:
+            inbox = await session.fetch(HANDLED, ids)
+            parked = await session.fetch(PARKED, ids)
+        receives = sorted(name.decode() for name, each in self._known.items() if each.handlers)
+        waits = {row[0] for row in parked}
+        done = [row[0] for row in inbox if row[0] not in waits]
+        return json({"receives": receives, "handled": done, "parked": sorted(waits)})
+
+    def _named(self, name: str) -> Saga:
+        saga = self._sagas.named(name)
+        if saga is None:
+            raise NotFoundError(f"this service owns no saga {name}")
+        return saga
+
+
+def _instance(row: Any) -> dict[str, Any]:
+    return dict(zip(NAMES, row[:-1], strict=True)) | {"stuck": list(orjson.loads(row[-1]).values())}

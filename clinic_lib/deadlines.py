@@ -1,0 +1,71 @@
+"""Deadlines of sagas: a durable timer that fires once, whatever the number of replicas.
+
+Invariant: a deadline is taken away in the transaction that stores its event in the outbox, under the saga's
+lock. The event enters the saga's log, so the owner decides after everything that stands before it there:
+an owner that was down does not cancel what was confirmed meanwhile.
+"""
+
+import asyncio
+import logging
+
+from clinic_lib import instances, keys, outbox, telemetry
+from clinic_lib.errors import TransientError
+from clinic_lib.executor import Executor
+from clinic_lib.instances import Due
+from clinic_lib.messages import Envelope
+from clinic_lib.outbox import Outgoing
+
+__all__ = ["DeadlineTimer"]
+
+LOOK_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class DeadlineTimer:
+    """Looks for instances of the service's sagas that have not ended in time."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._plan = executor.plan
+
+    async def run(self) -> None:
+        """Fire what is due, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                while await self.fire() == instances.DUE_AT_ONCE:
+                    await asyncio.sleep(0)
+            except Exception as exc:
+                log.warning("deadlines.fire failed: %r", exc, exc_info=not isinstance(exc, TransientError))
+
+    async def fire(self) -> int:
+        """Publish that the deadline was reached, for at most 500 instances; return how many were due."""
+        due = await instances.due(self._executor.database)
+        if not due:
+            return 0
+        async with self._executor.database.transaction() as transaction:
+            await keys.lock(transaction, due)
+            events = []
+            for each in await instances.take_due(transaction, due):
+                log.warning("deadlines.%s reached by %s", each.saga, each.key)
+                telemetry.sagas_overdue.labels(self._plan.service, each.saga).inc()
+                events += self._event(each)
+            rows = await outbox.insert(transaction, events) if events else []
+            telemetry.crash_point("deadline")
+        self._executor.outlet.offer(rows)
+        return len(due)
+
+    def _event(self, due: Due) -> list[Outgoing]:
+        """An instance of a saga that the service no longer declares, or can't read, stays overdue."""
+        saga = self._plan.sagas.named(due.saga)
+        if saga is None:
+            return []
+        try:
+            event = saga.deadline_reached.read(due.started, due.started_version)
+        except Exception:
+            log.exception("deadlines.%s: the start of %s can't be read", due.saga, due.key)
+            return []
+        encoder = self._plan.encoder()
+        cause = Envelope(due.message_id, encoder.time, self._plan.service, due.correlation_id)
+        return [encoder.write(event, cause)]

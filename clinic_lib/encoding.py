@@ -1,0 +1,61 @@
+"""Encoding: an event becomes what stands in the outbox and then on Kafka."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+from clinic_lib.errors import EventTooLargeError
+from clinic_lib.messages import Envelope, Event, holds_nul, new_message_id
+from clinic_lib.outbox import Outgoing
+
+__all__ = ["Encoder"]
+
+
+@dataclass(slots=True)
+class Encoder:
+    """Writes the events of one transaction: `source` is the service, `time` the one they all carry."""
+
+    source: str
+    time: datetime
+    largest_event_bytes: int = 1_000_000
+    new_id: Callable[[], UUID] = new_message_id
+    time_text: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.time_text = self.time.isoformat()
+
+    def encode(self, event: Event, cause: Envelope) -> Outgoing:
+        """A function's event as it will stand on Kafka.
+
+        Raises `EventTooLargeError`, or `ValueError` for a NUL in a text.
+        """
+        outgoing = self.write(event, cause)
+        if len(outgoing.payload) > self.largest_event_bytes:
+            raise EventTooLargeError(
+                f"the event {outgoing.type} would have {len(outgoing.payload):,} bytes; "
+                f"the broker takes {self.largest_event_bytes:,}"
+            )
+        if holds_nul(outgoing.payload):
+            raise ValueError(f"a text of {outgoing.type} holds a NUL, which no database takes")
+        return outgoing
+
+    def write(self, event: Event, cause: Envelope) -> Outgoing:
+        """An event of the library's own, which is small and has no foreign text."""
+        declaration, message_id, subject = event.declaration, self.new_id(), event.subject
+        trace = f'"traceparent":"{cause.traceparent}",' if cause.traceparent else ""
+        payload = (
+            (
+                f'{{"specversion":"1.0","id":"{message_id}","type":"{declaration.type}","source":"{self.source}",'
+                f'"time":"{self.time_text}","subject":{orjson.dumps(subject).decode()},'
+                f'"correlationid":"{cause.correlation_id}","causationid":"{cause.message_id}",{trace}'
+                f'"dataversion":{declaration.version},"datacontenttype":"application/json","data":'
+            ).encode()
+            + event.__pydantic_serializer__.to_json(event)
+            + b"}"
+        )
+        return Outgoing(
+            message_id, declaration.topic, declaration.aggregate, subject, declaration.type, payload
+        )

@@ -1,0 +1,104 @@
+"""Failures of functions: what is repeated, what is tried again later, and what waits for a person.
+
+A record whose function fails is set aside with its key; nothing else of its batch notices. Trouble that passes
+by itself is tried again for ever, a compensation a few times, any other error is final until somebody looks.
+Once it is clear that time alone won't help, the service says so in the saga's log.
+"""
+
+import logging
+
+from clinic_lib.dead_letter import DeadLetter, LetterState
+from clinic_lib.delivery import Delivery
+from clinic_lib.desk import Desk
+from clinic_lib.errors import CommandError, TransientError
+from clinic_lib.saga import Freed, Stuck, notice
+from clinic_lib.storage import is_from_database, is_transient
+
+__all__ = ["must_repeat", "set_aside", "settle_letter", "wait_behind"]
+
+COMPENSATION_ATTEMPTS = 5
+PATIENCE_ATTEMPTS = 5
+"""After so many attempts a saga's owner is told of trouble that was to pass by itself."""
+
+log = logging.getLogger(__name__)
+
+
+def must_repeat(delivery: Delivery, desk: Desk, error: Exception) -> bool:
+    """Whether all of the batch is repeated: the transaction is lost, or a command may go well a moment later."""
+    if not (delivery.uses_transaction and is_from_database(error) and is_transient(error)):
+        return False
+    assert desk.transaction is not None
+    return delivery.record is None or desk.transaction.is_lost
+
+
+def wait_behind(delivery: Delivery, desk: Desk) -> None:
+    """Its key is parked: it is stored behind the letter that parks it, where a letter lies already."""
+    if delivery.letter is None:
+        desk.letters.append(_letter(delivery, "waiting", None, attempts=0))
+
+
+def set_aside(delivery: Delivery, desk: Desk, error: Exception) -> None:
+    """A command is answered its error; a record becomes a dead letter and parks its key."""
+    attempts = 1 + (delivery.letter.attempts if delivery.letter else 0)
+    if delivery.record is None:
+        delivery.answer = error
+        if not isinstance(error, CommandError):
+            log.error("failure.command failed", exc_info=error)
+    elif delivery.key is None:
+        log.error("failure.record malformed, it is in dead_letter: %s", error)
+        desk.letters.append(_letter(delivery, "malformed", error, attempts))
+    else:
+        letter = _letter(delivery, _state(delivery, error, attempts), error, attempts)
+        said = "failure.message %s at attempt %s, %s is in dead_letter, %s parked"
+        log.error(said, letter.state, attempts, letter.type, letter.key, exc_info=error)
+        desk.letters.append(letter)
+        desk.parked.add(delivery.key)
+        if letter.announced and not (delivery.letter and delivery.letter.announced):
+            _say_stuck(delivery, letter, desk)
+
+
+def settle_letter(delivery: Delivery, desk: Desk) -> None:
+    """A dead letter that was handled is none any more; who was told of it is told that, too."""
+    letter = delivery.letter
+    if letter is None:
+        return
+    desk.handled.append(letter.id)
+    if letter.announced and delivery.key:
+        freed = notice(Freed, letter.topic, delivery.key)
+        desk.publish(freed(service=desk.encoder.source, message_id=letter.message_id), delivery.envelope)
+
+
+def _say_stuck(delivery: Delivery, letter: DeadLetter, desk: Desk) -> None:
+    assert letter.key is not None
+    stuck = notice(Stuck, letter.record.topic, letter.key)
+    event = stuck(
+        service=desk.encoder.source,
+        handler=letter.handler or "",
+        message_type=letter.type or "",
+        message_id=letter.message_id,
+        error=type(letter.error).__name__,
+    )
+    desk.publish(event, delivery.envelope)
+
+
+def _state(delivery: Delivery, error: Exception, attempts: int) -> LetterState:
+    passes = isinstance(error, TransientError) or (delivery.uses_transaction and is_transient(error))
+    compensates = any(handler.kind == "compensation" for handler in delivery.handlers)
+    return "retrying" if passes or (compensates and attempts < COMPENSATION_ATTEMPTS) else "failed"
+
+
+def _letter(delivery: Delivery, state: LetterState, error: Exception | None, attempts: int) -> DeadLetter:
+    assert delivery.record is not None
+    told = delivery.letter is not None and delivery.letter.announced
+    return DeadLetter(
+        state,
+        delivery.record,
+        key=delivery.key,
+        message_id=delivery.envelope.message_id if delivery.message else None,
+        type=delivery.message.declaration.type if delivery.message else None,
+        handler=", ".join(handler.name for handler in delivery.handlers) or None,
+        error=error,
+        attempts=attempts,
+        announced=told or state == "failed" or (state == "retrying" and attempts >= PATIENCE_ATTEMPTS),
+        id=delivery.letter.id if delivery.letter else None,
+    )

@@ -1,0 +1,34 @@
+"""Keys: a saga's name in a service, and the lock that every transaction about it takes.
+
+Invariant: whoever reads or writes anything of a saga (rows, barrier, letters, its instance) holds its key's
+lock: polls, commands, redrives and deadlines alike. Keys are locked in one order, so nobody waits in a circle.
+"""
+
+import zlib
+from collections.abc import Collection
+
+from clinic_lib.messages import Event
+from clinic_lib.storage import Transaction
+
+__all__ = ["key_of", "lock"]
+
+LOCK_SPACE = 0x6B65 << 32
+LOCK = """
+select pg_current_xact_id()::text, count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) as k
+"""
+
+
+def key_of(event: Event) -> str:
+    """The saga's name among all keys of a service: `reception_id:17`."""
+    return f"{event.declaration.key}:{event.subject}"
+
+
+async def lock(transaction: Transaction, keys: Collection[str]) -> str:
+    """Wait for the locks of `keys`, held until the transaction ends; return the transaction's id."""
+    (row,) = await transaction.fetch(LOCK, sorted(_number(key) for key in keys))
+    return str(row[0])
+
+
+def _number(key: str) -> int:
+    """Two keys with one number only wait for each other."""
+    return LOCK_SPACE | zlib.crc32(key.encode())

@@ -1,0 +1,99 @@
+"""What the order's side decides."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from clinic_lib.errors import Refused
+from clinic_lib.storage import NewIds
+from services.reservation.contracts import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderPlaced,
+    OrderStatus,
+    SeatsRefused,
+    SeatsReserved,
+)
+from services.reservation.order import domain
+from services.reservation.order.domain import CancelOrder, Order, PlaceOrder
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+PLACED = OrderPlaced(order_id=7, seat_id=3, quantity=2, customer="Ada")
+RESERVED = SeatsReserved(order_id=7, seat_id=3, seat_name="Stalls A", quantity=2)
+REFUSED = SeatsRefused(order_id=7, seat_id=3, seat_name="Stalls A", reason="not enough seats")
+CANCEL = CancelOrder(order_id=7)
+BY_THE_CUSTOMER = OrderCancelled(order_id=7, reason="cancelled by the customer")
+
+
+def order(status: OrderStatus, reason: str | None = None) -> Order:
+    return Order(
+        order_id=7,
+        seat_id=3,
+        quantity=2,
+        customer="Ada",
+        status=status,
+        created_at=NOON,
+        reason=reason,
+    )
+
+
+def test_an_order_is_placed_before_anybody_knows_whether_seats_are_free() -> None:
+    command = PlaceOrder(seat_id=3, quantity=2, customer="Ada")
+
+    row, event = domain.place(command, NewIds[Order]([7]), NOON)
+
+    assert row == order("placed")
+    assert event == PLACED
+
+
+def test_reserved_seats_confirm_the_order() -> None:
+    row = order("placed")
+
+    event = domain.confirm(RESERVED, row)
+
+    assert event == OrderConfirmed(order_id=7)
+    assert row == order("confirmed")
+
+
+def test_seats_reserved_too_late_do_not_confirm_a_cancelled_order() -> None:
+    row = order("cancelled", "changed my mind")
+
+    assert domain.confirm(RESERVED, row) is None
+
+    assert row == order("cancelled", "changed my mind")
+
+
+def test_refused_seats_cancel_the_order_with_their_reason() -> None:
+    row = order("placed")
+
+    event = domain.cancel_refused(REFUSED, PLACED, row)
+
+    assert event == OrderCancelled(order_id=7, reason="not enough seats")
+    assert row == order("cancelled", "not enough seats")
+
+
+def test_seats_refused_too_late_leave_a_cancelled_order_and_its_reason_alone() -> None:
+    row = order("cancelled", "changed my mind")
+
+    assert domain.cancel_refused(REFUSED, PLACED, row) is None
+
+    assert row == order("cancelled", "changed my mind")
+
+
+@pytest.mark.parametrize("status", ["placed", "confirmed"])
+def test_a_customer_may_cancel_before_and_after_the_confirmation(status: OrderStatus) -> None:
+    row = order(status)
+
+    event = domain.cancel(CANCEL, row)
+
+    assert event == BY_THE_CUSTOMER
+    assert row == order("cancelled", BY_THE_CUSTOMER.reason)
+
+
+def test_a_cancelled_order_refuses_another_cancellation() -> None:
+    row = order("cancelled", "not enough seats")
+
+    with pytest.raises(Refused, match="already cancelled"):
+        domain.cancel(CANCEL, row)
+
+    assert row == order("cancelled", "not enough seats")
