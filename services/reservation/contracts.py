@@ -1,10 +1,12 @@
 """The seat reservation's events: one log, keyed by the order, in causal order."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from clinic_lib.messages import Event, Id, LongText, Text
+from clinic_lib.saga import Saga
 
 __all__ = [
     "OrderCancelled",
@@ -16,6 +18,7 @@ __all__ = [
     "SeatsRefused",
     "SeatsReleased",
     "SeatsReserved",
+    "reservation",
 ]
 
 OrderStatus = Literal["placed", "confirmed", "cancelled"]
@@ -69,3 +72,11 @@ class SeatsReleased(ReservationEvent):
 
     seat_id: Id
     quantity: Quantity
+
+
+reservation = Saga(
+    "reservation",
+    starts=OrderPlaced,
+    ends=(OrderConfirmed, OrderCancelled),
+    deadline=timedelta(minutes=15),
+)

@@ -35,7 +35,7 @@ def orders(customer: str, quantity: int, expected: Seen) -> Step[Seen]:
 STORIES: dict[str, Sequence[Step[Seen]]] = {
     "Five seats, and orders for more": (
         Step(
-            "a block of 5 seats is created",
+            "a block of 5 seats",
             "/seats",
             {"name": "Stalls A", "seats": 5},
             Seen("5 of 5 free"),

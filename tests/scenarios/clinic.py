@@ -20,6 +20,7 @@ import httpx2
 from clinic_lib.local.project import Project, System, read_project
 
 __all__ = [
+    "DEADLINE_SECONDS",
     "PORT_OFFSET",
     "Clinic",
     "Order",
@@ -37,6 +38,10 @@ ROOT = Path(__file__).parents[2]
 PORT_OFFSET = int(os.environ.get("CLINIC_TEST_PORT_OFFSET", "22000"))
 """Added to every port, so that the suite runs beside a clinic that is up, and beside another suite."""
 
+DEADLINE_SECONDS = 10
+"""Of an order, so that a test can wait for it; far beyond what a busy machine takes to confirm one."""
+
+EXTRA = {"order": {"SAGA_DEADLINE_SECONDS": str(DEADLINE_SECONDS)}}
 LOCAL_PORT = re.compile(r"(127\.0\.0\.1:)(\d+)")
 SEEN_WITHIN_SECONDS = 1.0
 KAFKA_PORT, POSTGRESQL_PORT = 7092, 5432
@@ -150,7 +155,7 @@ def declaration(name: str, system: System) -> Iterator[str]:
         yield f"[[tool.clinic.systems.{name}.services]]"
         fields = service.model_dump(exclude={"env"}) | {"port": service.port + PORT_OFFSET}
         yield from (f"{key} = {json.dumps(value)}" for key, value in fields.items())
-        for variable, value in service.env.items():
+        for variable, value in {**service.env, **EXTRA.get(service.name, {})}.items():
             yield f"env.{variable} = {json.dumps(re.sub(LOCAL_PORT, move, value))}"
 
 

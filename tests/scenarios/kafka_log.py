@@ -1,4 +1,4 @@
-"""The clinic's log as Kafka has it: read, written to past the services, and a group's offsets set back."""
+"""A system's log as Kafka has it: read, written to past the services, and a group's offsets set back."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ def bootstrap(clinic: Clinic) -> str:
     return clinic.environment.get("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{clinic.project.kafka_port}")
 
 
-def read_log(clinic: Clinic) -> list[ConsumerRecord]:
-    """Every record of the log, in order within a visit."""
-    return asyncio.run(_read(bootstrap(clinic)))
+def read_log(clinic: Clinic, topic: str = TOPIC) -> list[ConsumerRecord]:
+    """Every record of the log, in order within a saga."""
+    return asyncio.run(_read(bootstrap(clinic), topic))
 
 
-async def _read(servers: str) -> list[ConsumerRecord]:
-    async with AIOKafkaConsumer(TOPIC, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
+async def _read(servers: str, topic: str) -> list[ConsumerRecord]:
+    async with AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest") as consumer:
         ends = await consumer.end_offsets(consumer.assignment())
         records: list[ConsumerRecord] = []
         while len(records) < sum(ends.values()):

@@ -9,7 +9,16 @@ import httpx2
 import pytest
 
 from services.reservation import demo
-from tests.scenarios.clinic import Clinic, Order, at_once, create_seats, eventually, free_seats
+from tests.scenarios.clinic import (
+    DEADLINE_SECONDS,
+    Clinic,
+    Order,
+    at_once,
+    create_seats,
+    eventually,
+    free_seats,
+)
+from tests.scenarios.kafka_log import read_log
 
 SETTLES_WITHIN_SECONDS = 10.0
 ROUNDS = 10
@@ -74,6 +83,31 @@ def test_an_order_cancelled_at_once_gives_all_its_seats_back(box_office: httpx2.
 
     has_free(box_office, block, 5)
     Order(box_office, block, 5).ends_as("confirmed")
+
+
+def test_an_order_that_nobody_answers_is_cancelled_by_its_deadline_and_late_seats_come_back(
+    clinic: Clinic, box_office: httpx2.Client
+) -> None:
+    block = create_seats(box_office, 5)
+    clinic.run("stop", "seat")
+    order = Order(box_office, block, 3)
+
+    order.ends_as("cancelled", within=DEADLINE_SECONDS + SETTLES_WITHIN_SECONDS)
+    shown = order.show("orders")
+    assert shown is not None
+    assert shown["reason"] == "not confirmed in time"
+
+    clinic.run("start", "seat")
+    released = partial(event_types, clinic, order.id)
+    eventually(lambda: "SeatsReleased" in released() or None, within=SETTLES_WITHIN_SECONDS)
+    assert free_seats(box_office, block) == 5
+    assert order.statuses() == ("cancelled", "cancelled")
+
+
+def event_types(clinic: Clinic, order: int) -> list[str]:
+    """What the log says of an order."""
+    records = [record for record in read_log(clinic, "reservation") if record.key == str(order).encode()]
+    return [dict(record.headers)["type"].decode() for record in records]
 
 
 def test_of_two_who_cancel_an_order_at_once_one_is_refused(box_office: httpx2.Client) -> None:

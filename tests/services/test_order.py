@@ -80,6 +80,24 @@ def test_seats_refused_too_late_leave_a_cancelled_order_and_its_reason_alone() -
     assert row == order("cancelled", "changed my mind")
 
 
+def test_an_order_that_nobody_answers_in_time_is_cancelled() -> None:
+    row = order("placed")
+
+    event = domain.expire(PLACED, row)
+
+    assert event == OrderCancelled(order_id=7, reason="not confirmed in time")
+    assert row == order("cancelled", "not confirmed in time")
+
+
+@pytest.mark.parametrize("status", ["confirmed", "cancelled"])
+def test_the_deadline_changes_no_order_that_has_its_answer(status: OrderStatus) -> None:
+    row = order(status)
+
+    assert domain.expire(PLACED, row) is None
+
+    assert row == order(status)
+
+
 @pytest.mark.parametrize("status", ["placed", "confirmed"])
 def test_a_customer_may_cancel_before_and_after_the_confirmation(status: OrderStatus) -> None:
     row = order(status)

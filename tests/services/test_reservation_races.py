@@ -13,6 +13,7 @@ from services.reservation.contracts import (
     OrderPlaced,
     SeatsRefused,
     SeatsReserved,
+    reservation,
 )
 from services.reservation.my_page import domain as my_page
 from services.reservation.order import domain as order
@@ -40,6 +41,7 @@ class Reservation(Choreography):
             SeatsRefused: lambda event: order.cancel_refused(
                 event, self.placed[event.order_id], self.orders[event.order_id]
             ),
+            reservation.deadline_reached: lambda event: order.expire(event, self.orders[event.order_id]),
         }
         self.peers["seat"].handlers = {OrderPlaced: self.reserve, OrderCancelled: self.release}
         self.peers["my_page"].handlers = {
@@ -82,12 +84,20 @@ class Reservation(Choreography):
         self.orders[row.order_id], self.placed[row.order_id] = row, event
         self.peers["order"].publish(event)
 
+    def nth_order(self, number: int) -> order.Order | None:
+        return list(self.orders.values())[number % len(self.orders)] if self.orders else None
+
     @rule(number=st.integers(0, 5))
     def cancel(self, number: int) -> None:
-        if self.orders:
-            row = list(self.orders.values())[number % len(self.orders)]
+        if row := self.nth_order(number):
             command = order.CancelOrder(order_id=row.order_id)
             self.command("order", lambda: order.cancel(command, row))
+
+    @rule(number=st.integers(0, 5))
+    def reach_the_deadline(self, number: int) -> None:
+        if row := self.nth_order(number):
+            fields = self.placed[row.order_id].model_dump()
+            self.peers["order"].publish(reservation.deadline_reached(**fields))
 
     @invariant()
     def no_seat_is_sold_twice(self) -> None:

@@ -1,14 +1,17 @@
 """The order's wiring."""
 
 from clinic_lib.service import Service
+from services.reservation.contracts import reservation
 from services.reservation.order import domain
 
 service = Service("order", system="reservation")
 
+service.saga(reservation)
 place = service.command("POST", "/orders")(domain.place)
 service.command("POST", "/orders/{order_id}/cancellation")(domain.cancel)
 service.step(domain.confirm)
 service.compensation(place)(domain.cancel_refused)
+service.deadline(reservation)(domain.expire)
 service.query("/orders", domain.Order)
 
 app = service.asgi()

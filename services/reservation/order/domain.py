@@ -79,6 +79,13 @@ def cancel_refused(event: SeatsRefused, done: OrderPlaced, order: Order) -> Orde
     return _cancel(order, event.reason)
 
 
+def expire(event: OrderPlaced, order: Order) -> OrderCancelled | None:
+    """Nobody answered in time. Seats that are reserved later are given back, as after any cancellation."""
+    if order.status != "placed":
+        return None
+    return _cancel(order, "not confirmed in time")
+
+
 def _cancel(order: Order, reason: str) -> OrderCancelled:
     order.status = "cancelled"
     order.reason = reason
