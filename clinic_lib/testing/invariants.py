@@ -11,9 +11,16 @@ from clinic_lib.testing.errors import InvariantError
 from clinic_lib.testing.log import LogRecord
 from clinic_lib.testing.system import RunningSystem
 
-__all__ = ["first_occurrences", "in_order", "nothing_lost", "nothing_twice"]
+__all__ = ["every_saga_ended", "first_occurrences", "in_order", "nothing_lost", "nothing_twice"]
 
 SHOWN = 5
+
+NOT_ENDED = """
+select saga, key, case when stuck <> '{}' then 'stuck' else state end from clinic_lib.saga
+where ended_at is null or stuck <> '{}' order by id
+"""
+NOTICES = ("StepStuck", "StepFreed")
+"""What a service says of a message that it could not handle: not of the transaction that handles it at last."""
 
 
 async def nothing_lost(system: RunningSystem) -> None:
@@ -58,7 +65,7 @@ async def nothing_twice(system: RunningSystem) -> None:
         for each in await system.published(service):
             ids[each.message_id] += 1
             record = log.get(each.message_id)
-            if record is not None and record.causation_id is not None:
+            if record is not None and record.causation_id is not None and record.type not in NOTICES:
                 transactions[record.causation_id].add(each.transaction)
         _none(
             [str(log.get(cause, cause)) for cause, several in transactions.items() if len(several) > 1],
@@ -89,6 +96,15 @@ async def in_order(system: RunningSystem) -> None:
                     behind.append(f"{record}, committed after {earlier}")
                 last[each.topic, each.key] = record
         _none(behind, f"events of {service} stand in another order than they were committed in")
+
+
+async def every_saga_ended(system: RunningSystem) -> None:
+    """Whatever began has ended, completed or compensated, and nobody is stuck."""
+    for service in system.replicas:
+        open_ = await system.rows(service, NOT_ENDED)
+        _none(
+            [f"{saga} {key} is {state}" for saga, key, state in open_], f"sagas of {service} have not ended"
+        )
 
 
 def first_occurrences(records: Iterable[LogRecord]) -> dict[UUID, LogRecord]:

@@ -24,6 +24,9 @@ SHOWN = 5
 CHECKPOINTS = "select split_part(log, '/', 2), partition, next_offset from clinic_lib.checkpoint"
 OUTBOX = "select type, aggregateid from clinic_lib.outbox order by id"
 LETTERS = "select state, type, key, error from clinic_lib.dead_letter order by id"
+DUE_SOON = (
+    "select saga, key from clinic_lib.saga where deadline_at < now() + make_interval(secs => $1) order by id"
+)
 
 Place = tuple[str, int]
 
@@ -56,6 +59,7 @@ async def settle(
         still = list(_not_running(ground))
         try:
             still = still or await _look(ground, contracts, letters)
+            still = still or await _due(ground, max(deadline - monotonic(), 0))
         except (KafkaError, OSError) as exc:
             still = [_Open(f"a server does not answer: {exc!r}")]
         if not still:
@@ -83,6 +87,15 @@ async def _look(ground: Ground, contracts: Sequence[Contract], letters: Collecti
     if not still and await ends_of(ground.kafka, topics) != ends:
         return [_Open("the log still grows")]
     return still
+
+
+async def _due(ground: Ground, within_s: float) -> list[_Open]:
+    """Timers that go off while we wait."""
+    return [
+        _Open(f"{len(rows)} sagas of {service} near their deadline: {_some(rows)}")
+        for service in ground.databases
+        if (rows := await ground.rows(service, DUE_SOON, within_s))
+    ]
 
 
 async def _behind(ground: Ground, contract: Contract, ends: dict[Place, int]) -> list[_Open]:

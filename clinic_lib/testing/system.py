@@ -21,6 +21,7 @@ from clinic_lib.testing.log import LogRecord, read_log
 from clinic_lib.testing.plan import FaultPlan
 from clinic_lib.testing.servers import ADMIN_TOKEN
 from clinic_lib.testing.settling import Contract, settle
+from clinic_lib.testing.target import Target
 
 __all__ = ["Invariant", "RunningSystem"]
 
@@ -96,6 +97,10 @@ class RunningSystem:
         """What the service has committed to publish since the system is up, in its order."""
         async with self.ground.connect(service) as connection:
             return await published(connection)
+
+    def target(self, name: str) -> Target:
+        """A process by its name in plans: `seat-2`, `kafka`."""
+        return self.ground.targets[name]
 
     def plan(self, *, seconds: float, **counts: int) -> FaultPlan:
         """A plan drawn from the run's seed for this system: see `FaultPlan.random`."""

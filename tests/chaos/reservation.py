@@ -1,14 +1,15 @@
 """The seat reservation under load: what customers do, and what has to hold afterwards."""
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 from time import monotonic
 from typing import NamedTuple
 
-from clinic_lib.testing.invariants import in_order, nothing_lost, nothing_twice
+from clinic_lib.testing.invariants import every_saga_ended, in_order, nothing_lost, nothing_twice
 from clinic_lib.testing.system import Invariant, RunningSystem
 
-__all__ = ["INVARIANTS", "Load", "order_seats", "orders_are"]
+__all__ = ["INVARIANTS", "Load", "make_blocks", "order_seats", "orders_are"]
 
 SEATS_EACH = 40
 MOST_WANTED = 5
@@ -16,20 +17,23 @@ CANCELLED = 0.1
 
 
 class Load(NamedTuple):
-    """So many orders, evenly over `seconds`, by `clients` at once, on so many blocks of 40 seats."""
+    """So many orders, evenly over `seconds`, by `clients` at once."""
 
     orders: int
     seconds: float
     clients: int = 10
-    blocks: int = 10
 
 
-async def order_seats(system: RunningSystem, load: Load) -> list[int]:
-    """Makes the blocks and places the orders; a tenth is cancelled by the customer. Returns the orders' ids.
+async def make_blocks(system: RunningSystem, blocks: int) -> list[int]:
+    """Blocks of 40 seats; their ids."""
+    return [await _block(system, number) for number in range(blocks)]
+
+
+async def order_seats(system: RunningSystem, load: Load, blocks: Sequence[int]) -> list[int]:
+    """Places the orders; a tenth is cancelled by the customer. Returns the orders' ids.
 
     Each request is repeated under its Idempotency-Key until it is answered, so an accepted order is a returned one.
     """
-    blocks = [await _block(system, number) for number in range(load.blocks)]
     began = monotonic()
 
     async def customer(number: int) -> list[int]:
@@ -95,6 +99,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     nothing_lost,
     nothing_twice,
     in_order,
+    every_saga_ended,
     every_order_ended,
     no_seat_is_sold_twice,
     my_page_shows_the_orders,

@@ -5,7 +5,7 @@ import pytest
 from clinic_lib.testing.chaos import Chaos
 from clinic_lib.testing.database_faults import Cut, Deadlock, Lock
 from clinic_lib.testing.plan import FaultPlan
-from tests.chaos.reservation import INVARIANTS, Load, order_seats, orders_are
+from tests.chaos.reservation import INVARIANTS, Load, make_blocks, order_seats, orders_are
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -23,7 +23,8 @@ async def test_cut_connections_a_deadlock_and_a_locked_outbox_cost_no_message(ch
         Lock(at=9.0, service="order", table="clinic_lib.outbox", seconds=5.0),
     )
     async with chaos.up("reservation", replicas={"seat": 2}) as system:
-        ids = await system.under(plan, order_seats(system, Load(orders=600, seconds=15)))
+        blocks = await make_blocks(system, 10)
+        ids = await system.under(plan, order_seats(system, Load(orders=600, seconds=15), blocks))
 
         await system.settled()
         assert system.history.deadlocks == 2

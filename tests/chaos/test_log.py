@@ -5,7 +5,7 @@ import pytest
 from clinic_lib.testing.chaos import Chaos
 from clinic_lib.testing.log_faults import Repeat
 from clinic_lib.testing.plan import FaultPlan
-from tests.chaos.reservation import INVARIANTS, Load, order_seats, orders_are
+from tests.chaos.reservation import INVARIANTS, Load, make_blocks, order_seats, orders_are
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -16,7 +16,8 @@ async def test_records_that_come_again_change_nothing(chaos: Chaos) -> None:
         Repeat(at=16.0, records=10_000),
     )
     async with chaos.up("reservation", replicas={"order": 2, "seat": 2}) as system:
-        ids = await system.under(plan, order_seats(system, Load(orders=500, seconds=12)))
+        blocks = await make_blocks(system, 10)
+        ids = await system.under(plan, order_seats(system, Load(orders=500, seconds=12), blocks))
 
         await system.settled()
         assert system.history.published_again > 2500

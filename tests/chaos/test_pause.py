@@ -12,7 +12,7 @@ from clinic_lib.testing.ground import Ground
 from clinic_lib.testing.invariants import first_occurrences
 from clinic_lib.testing.plan import FaultPlan
 from clinic_lib.testing.system import RunningSystem
-from tests.chaos.reservation import INVARIANTS, Load, order_seats, orders_are
+from tests.chaos.reservation import INVARIANTS, Load, make_blocks, order_seats, orders_are
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -52,12 +52,13 @@ class PauseInTransaction(Pause):
 async def test_a_process_that_pauses_holds_nobody_up_and_does_nothing_twice(chaos: Chaos) -> None:
     load = Load(orders=1000, seconds=PAUSE_S + 10)
     async with chaos.up("reservation", replicas={"order": 2, "seat": 2}) as system:
+        blocks = await make_blocks(system, 10)
         plan = FaultPlan.of(
             PauseInTransaction(at=4.0, target="seat-1", seconds=PAUSE_S),
             Pause(at=4.0 + chaos.seed % 10 / 10, target="order-1", seconds=PAUSE_S),
         )
 
-        ids = await system.under(plan, order_seats(system, load))
+        ids = await system.under(plan, order_seats(system, load, blocks))
 
         await system.settled()
         await system.check(*INVARIANTS, orders_are(ids), nobody_was_held_up)
