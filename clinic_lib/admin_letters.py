@@ -112,7 +112,7 @@ def following(request: Request, items: list[dict[str, Any]], limit: int) -> str 
 
 
 def json(content: object) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
+    return Response(orjson.dumps(content, default=str), media_type="application/json")  # the driver's UUIDs
 
 
 def _id(request: Request) -> int:

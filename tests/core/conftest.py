@@ -69,6 +69,17 @@ async def other_database(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
+@pytest.fixture
+async def elsewhere(postgresql_url: str, template: str) -> AsyncIterator[Database]:
+    """The database of another service."""
+    name = f"shop_{uuid4().hex[:12]}"
+    await _execute(postgresql_url, f"create database {name} template {template}")
+    database = Database(_address(postgresql_url, name))
+    yield database
+    await database.close()
+    await _execute(postgresql_url, f"drop database if exists {name} with (force)")
+
+
 def _address(server: str, name: str) -> str:
     return make_url(server).set(database=name).render_as_string(False)
 

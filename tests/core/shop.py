@@ -5,7 +5,7 @@ Names of topic and services carry SHOP_RUN, so that test sessions on one Kafka d
 """
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_co
 
 from clinic_lib.errors import Refused
 from clinic_lib.messages import Command, Event, Id, LongText, Text
+from clinic_lib.saga import Saga
 from clinic_lib.service import Service
 from clinic_lib.storage import COLUMN_TYPES, NewIds
 
@@ -133,6 +134,18 @@ def confirm(event: SeatsReserved, order: Order) -> OrderConfirmed | None:
 def give_up(event: SeatsRefused, done: OrderPlaced, order: Order) -> OrderCancelled:
     order.status = "cancelled"
     return OrderCancelled(order_id=done.order_id, reason=event.reason)
+
+
+purchase = Saga(
+    "purchase", starts=OrderPlaced, ends=(OrderConfirmed, OrderCancelled), deadline=timedelta(minutes=15)
+)
+order_service.saga(purchase)
+
+
+@order_service.deadline(purchase)
+def give_up_waiting(event: OrderPlaced, order: Order) -> OrderCancelled:
+    order.status = "cancelled"
+    return OrderCancelled(order_id=event.order_id, reason=f"nobody answered about {event.quantity} seats")
 
 
 order_service.query("/orders", Order, filters=("seat_id", "status"))

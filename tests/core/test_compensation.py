@@ -364,3 +364,49 @@ async def test_a_redelivered_step_is_not_run_again_after_its_compensation(
     await worker.poll(Log(2).append(order()))
 
     assert await free(database) == 10
+
+
+lounge_service = Service(f"shop_lounge_{shop.RUN}", system="shop")
+
+
+@lounge_service.step
+def enter(event: OrderPlaced, page: MyPage | None) -> tuple[MyPage, SeatsReserved]:
+    return MyPage(event.order_id, "in", ["enter"]), SeatsReserved(
+        order_id=event.order_id, seat_id=1, quantity=1
+    )
+
+
+@lounge_service.step
+def sit(event: SeatsReserved, page: MyPage) -> OrderConfirmed:
+    page.steps = [*page.steps, f"sit {event.quantity}"]
+    return OrderConfirmed(order_id=event.order_id)
+
+
+@lounge_service.compensation(enter)
+def leave(event: OrderCancelled, done: SeatsReserved, page: MyPage) -> None:
+    page.steps = [*page.steps, f"leave {done.seat_id}"]
+
+
+@lounge_service.compensation(sit)
+def rise(event: OrderCancelled, done: OrderConfirmed, page: MyPage) -> None:
+    page.steps = [*page.steps, "rise"]
+
+
+@pytest.mark.parametrize("polls", [1, 4])
+async def test_several_steps_are_undone_in_the_reverse_order_of_their_runs(
+    polls: int, database: Database
+) -> None:
+    """`sit` ran last, so `rise` comes before `leave`, whatever the order of their declarations."""
+    worker, log = Worker(lounge_service, database), Log()
+    events = [
+        log.append(order()),
+        log.append(SeatsReserved(order_id=1, seat_id=1, quantity=1)),
+        log.append(SeatsReserved(order_id=1, seat_id=1, quantity=2)),
+        log.append(cancellation()),
+    ]
+
+    for each in [events] if polls == 1 else [[event] for event in events]:
+        await worker.poll(*each)
+
+    (steps,) = await rows(database, "select steps from my_page")
+    assert steps == (["enter", "sit 1", "sit 2", "rise", "rise", "leave 1"],)

@@ -12,7 +12,6 @@ from aiokafka import ConsumerRecord
 from clinic_lib.decoding import decode, subscriptions
 from clinic_lib.delivery import Answer, CommandDelivery, Commands, Poll, Work
 from clinic_lib.executor import Executor
-from clinic_lib.instances import Sagas
 from clinic_lib.messages import Command, Envelope, Event, new_message_id
 from clinic_lib.redrive import Redriver
 from clinic_lib.service import Service
@@ -77,9 +76,9 @@ class Worker:
 
     def __init__(self, service: Service, database: Database) -> None:
         self.service = service
-        self.known = subscriptions(service.handlers, Sagas(service.sagas).observed(_published(service)))
+        self.known = subscriptions(service.handlers, service.owned_sagas().observed(_published(service)))
         self.executor = Executor(
-            service.name, database, service.tables, service.handlers, Sagas(service.sagas)
+            service.name, database, service.tables, service.handlers, service.owned_sagas()
         )
         self.redriver = Redriver(self.executor, self.known)
 
@@ -141,6 +140,18 @@ async def notices(database: Database) -> list[tuple[str, str]]:
         "select type, aggregateid from clinic_lib.outbox where type = any($1::text[]) order by id",
         NOTICES,
     )
+
+
+async def sent(database: Database, log: Log, *types: str) -> list[ConsumerRecord]:
+    """The outbox's events, of some types or all, as records of `log`."""
+    found = await rows(
+        database, "select type, message_id, aggregateid, payload from clinic_lib.outbox order by id"
+    )
+    return [
+        log.append_raw(key.encode(), payload, [("type", kind.encode()), ("id", message_id.bytes)])
+        for kind, message_id, key, payload in found
+        if not types or kind in types
+    ]
 
 
 async def letters(database: Database) -> list[tuple[str, str | None, str | None]]:
