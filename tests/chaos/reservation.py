@@ -1,16 +1,29 @@
 """The seat reservation under load: what customers do, and what has to hold afterwards."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
 from time import monotonic
 from typing import NamedTuple
 
-from clinic_lib.testing.invariants import every_saga_ended, in_order, nothing_lost, nothing_twice
+from clinic_lib.testing.invariants import (
+    every_saga_ended,
+    first_occurrences,
+    in_order,
+    nothing_lost,
+    nothing_twice,
+)
 from clinic_lib.testing.system import Invariant, RunningSystem
 
 __all__ = ["INVARIANTS", "Load", "make_blocks", "order_seats", "orders_are"]
 
+STATUSES = {"OrderPlaced": "placed", "OrderConfirmed": "confirmed", "OrderCancelled": "cancelled"}
+STEPS = """
+select order_id, array(
+    select step->>'status' from jsonb_array_elements(steps) with ordinality as s (step, nth) order by nth
+) from my_page
+"""
 SEATS_EACH = 40
 MOST_WANTED = 5
 CANCELLED = 0.1
@@ -85,6 +98,16 @@ async def my_page_shows_the_orders(system: RunningSystem) -> None:
     assert pages == orders, "order by order: what my page shows, and what it is"
 
 
+async def my_page_shows_every_step_once(system: RunningSystem) -> None:
+    """A projection publishes nothing: what it did twice, its rows alone tell."""
+    steps: dict[int, list[str]] = defaultdict(list)
+    for record in first_occurrences(await system.log()).values():
+        if record.type in STATUSES:
+            steps[int(record.key or 0)].append(STATUSES[record.type])
+    pages = await system.rows("my_page", STEPS)
+    assert dict(pages) == steps, "order by order: the steps that my page shows, and those in the log"
+
+
 def orders_are(ids: list[int]) -> Invariant:
     """No accepted order was lost, none was placed twice."""
 
@@ -103,4 +126,5 @@ INVARIANTS: tuple[Invariant, ...] = (
     every_order_ended,
     no_seat_is_sold_twice,
     my_page_shows_the_orders,
+    my_page_shows_every_step_once,
 )
