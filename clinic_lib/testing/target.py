@@ -77,4 +77,5 @@ class Target:
 
     def _send(self, number: signal.Signals) -> None:
         if self.child.pid is not None:
-            os.kill(self.child.pid, number)
+            with suppress(ProcessLookupError):  # it died by itself a moment ago
+                os.kill(self.child.pid, number)
