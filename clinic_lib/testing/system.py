@@ -32,7 +32,10 @@ SETTLES_WITHIN_S = 60.0
 
 
 class RunningSystem:
-    """Services as processes. `replicas` are those with a database; `contracts` what each says it receives."""
+    """Services as processes. `replicas` are those with a database; `contracts` what each says it receives.
+
+    `faults_done` is the part of the plan that is over, from 0 to 1: a load can last as long as the faults do.
+    """
 
     def __init__(self, declared: System, replicas: Mapping[str, int], ground: Ground, *, seed: int) -> None:
         self.seed = seed
@@ -42,6 +45,7 @@ class RunningSystem:
         self.contracts: list[Contract] = []
         self.plans: list[FaultPlan] = []
         self.broken: list[str] = []
+        self.faults_done = 1.0
         self._ports = {service.name: service.port for service in declared.services}
         self._clients: dict[str, httpx2.AsyncClient] = {}
 
@@ -109,11 +113,13 @@ class RunningSystem:
     async def under(self, plan: FaultPlan, load: Coroutine[Any, Any, ResultT]) -> ResultT:
         """What the load returns; meanwhile the plan's faults happen. Returns when both have ended."""
         self.plans.append(plan)
+        self.faults_done = 0.0 if plan.faults else 1.0
         began = monotonic()
 
         async def happen(fault: Fault) -> None:
             await asyncio.sleep(began + fault.at - monotonic())
             await self.happen(fault)
+            self.faults_done += 1 / len(plan.faults)
 
         async with asyncio.TaskGroup() as tasks:
             loading = tasks.create_task(load)

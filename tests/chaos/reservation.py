@@ -27,14 +27,16 @@ select order_id, array(
 SEATS_EACH = 40
 MOST_WANTED = 5
 CANCELLED = 0.1
+AHEAD = 0.1
 
 
 class Load(NamedTuple):
-    """So many orders, evenly over `seconds`, by `clients` at once."""
+    """So many orders, evenly over `seconds`, by `clients` at once; `with_faults`: not much faster than those happen."""
 
     orders: int
     seconds: float
     clients: int = 10
+    with_faults: bool = False
 
 
 async def make_blocks(system: RunningSystem, blocks: int) -> list[int]:
@@ -55,6 +57,8 @@ async def order_seats(system: RunningSystem, load: Load, blocks: Sequence[int]) 
         for nth in range(each):
             due = began + load.seconds * (nth + number / load.clients) / each
             await asyncio.sleep(due - monotonic())
+            while load.with_faults and nth / each > system.faults_done + AHEAD:
+                await asyncio.sleep(0.1)
             ids.append(await _order(system, rng.choice(blocks), rng, f"customer {number}"))
         return ids
 

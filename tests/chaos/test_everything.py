@@ -24,7 +24,7 @@ async def test_orders_end_whatever_happens_at_once(chaos: Chaos) -> None:
     seconds = chaos.seconds(0)
     if not seconds:
         pytest.skip("takes as long as --chaos-seconds says")
-    load = Load(orders=int(ORDERS_A_SECOND * seconds), clients=30, seconds=seconds)
+    load = Load(orders=int(ORDERS_A_SECOND * seconds), clients=30, seconds=seconds, with_faults=True)
     counts = {kind: max(1, round(each * seconds / 60)) for kind, each in A_MINUTE.items()}
     async with chaos.up("reservation", replicas={"order": 2, "seat": 2, "my_page": 2}) as system:
         blocks = await make_blocks(system, load.orders // 20)

@@ -11,7 +11,7 @@ REPLICAS = {"order": 2, "seat": 2}
 
 
 async def test_2000_orders_end_whatever_dies_meanwhile(chaos: Chaos) -> None:
-    load = Load(orders=2000, clients=50, seconds=chaos.seconds(45))
+    load = Load(orders=2000, clients=50, seconds=chaos.seconds(45), with_faults=True)
     async with chaos.up("reservation", replicas=REPLICAS) as system:
         blocks = await make_blocks(system, 100)
         plan = system.plan(
