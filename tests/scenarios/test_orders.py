@@ -110,6 +110,29 @@ def event_types(clinic: Clinic, order: int) -> list[str]:
     return [dict(record.headers)["type"].decode() for record in records]
 
 
+def test_the_order_service_knows_how_each_saga_stands_with_its_whole_history(
+    clinic: Clinic, box_office: httpx2.Client
+) -> None:
+    block = create_seats(box_office, 5)
+    order, refused = Order(box_office, block, 3), Order(box_office, block, 6)
+    order.ends_as("confirmed")
+    refused.ends_as("cancelled")
+    confirmed = ["OrderPlaced", "SeatsReserved", "OrderConfirmed"]
+    assert saga(clinic, order) == ("completed", confirmed)
+    assert saga(clinic, refused) == ("compensated", ["OrderPlaced", "SeatsRefused", "OrderCancelled"])
+
+    order.cancel()
+
+    compensated = "compensated", [*confirmed, "OrderCancelled", "SeatsReleased"]
+    eventually(lambda: saga(clinic, order) == compensated or None)
+
+
+def saga(clinic: Clinic, order: Order) -> tuple[str, list[str]]:
+    """The state of an order's saga, and what happened in it."""
+    shown = clinic.admin("order", f"/sagas/reservation/{order.id}")
+    return shown["state"], [entry["type"] for entry in shown["history"]]
+
+
 def test_of_two_who_cancel_an_order_at_once_one_is_refused(box_office: httpx2.Client) -> None:
     block = create_seats(box_office, 5)
     order = Order(box_office, block, 2)
