@@ -28,11 +28,16 @@ UNKNOWN_BLOCK = 2**63 - 1
 
 @pytest.fixture(scope="module", autouse=True)
 def _two_seat_processes(clinic: Clinic) -> None:
-    """From here on; partitions that changed hands may rest for some seconds, so they are used before."""
+    """From here on."""
     clinic.run("scale", "seat", "2")
     with clinic.client("reservation_gateway") as client:
-        for order in [Order(client, UNKNOWN_BLOCK, 1) for _ in range(2 * PARTITIONS)]:
-            order.ends_as("cancelled", within=SETTLES_WITHIN_SECONDS)
+        use_every_partition(client)
+
+
+def use_every_partition(client: httpx2.Client) -> None:
+    """Partitions that changed hands may rest for some seconds."""
+    for order in [Order(client, UNKNOWN_BLOCK, 1) for _ in range(2 * PARTITIONS)]:
+        order.ends_as("cancelled", within=SETTLES_WITHIN_SECONDS)
 
 
 def has_free(client: httpx2.Client, block: int, free: int) -> None:
@@ -98,6 +103,7 @@ def test_an_order_that_nobody_answers_is_cancelled_by_its_deadline_and_late_seat
     assert shown["reason"] == "not confirmed in time"
 
     clinic.run("start", "seat")
+    use_every_partition(box_office)
     released = partial(event_types, clinic, order.id)
     eventually(lambda: "SeatsReleased" in released() or None, within=SETTLES_WITHIN_SECONDS)
     assert free_seats(box_office, block) == 5
