@@ -1,8 +1,9 @@
 """Deadlines of sagas: a durable timer that fires once, whatever the number of replicas.
 
 Invariant: a deadline is taken away in the transaction that stores its event in the outbox, under the saga's
-lock. The event enters the saga's log, so the owner decides after everything that stands before it there:
-an owner that was down does not cancel what was confirmed meanwhile.
+lock; an instance whose lock somebody else holds is looked at again later, so the timer holds nobody up. The
+event enters the saga's log, so the owner decides after everything that stands before it there: one that was
+down does not cancel what was confirmed meanwhile.
 """
 
 import asyncio
@@ -35,31 +36,31 @@ class DeadlineTimer:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 while await self.fire() == instances.DUE_AT_ONCE:
-                    await asyncio.sleep(0)
+                    pass
             except Exception as exc:
                 log.warning("deadlines.fire failed: %r", exc, exc_info=not isinstance(exc, TransientError))
 
     async def fire(self) -> int:
-        """Publish that the deadline was reached, for at most 500 instances; return how many were due."""
+        """Make at most 500 instances overdue, and publish it where a function decides; return how many."""
         due = await instances.due(self._executor.database)
         if not due:
             return 0
         async with self._executor.database.transaction() as transaction:
-            await keys.lock(transaction, due)
-            events = []
-            for each in await instances.take_due(transaction, due):
+            free = await keys.lock_free(transaction, due)
+            events, taken = [], await instances.take_due(transaction, free)
+            for each in taken:
                 log.warning("deadlines.%s reached by %s", each.saga, each.key)
                 telemetry.sagas_overdue.labels(self._plan.service, each.saga).inc()
                 events += self._event(each)
             rows = await outbox.insert(transaction, events) if events else []
             telemetry.crash_point("deadline")
         self._executor.outlet.offer(rows)
-        return len(due)
+        return len(taken)
 
     def _event(self, due: Due) -> list[Outgoing]:
-        """An instance of a saga that the service no longer declares, or can't read, stays overdue."""
+        """Where no function decides, or the start can't be read any more, the instance stays overdue."""
         saga = self._plan.sagas.named(due.saga)
-        if saga is None:
+        if saga is None or due.started is None:
             return []
         try:
             event = saga.deadline_reached.read(due.started, due.started_version)

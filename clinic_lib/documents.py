@@ -13,9 +13,11 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from clinic_lib.commands import CommandEndpoint
 from clinic_lib.handlers import Handler
+from clinic_lib.instances import Sagas
 from clinic_lib.messages import Event
 from clinic_lib.problems import PROBLEM_SCHEMA
 from clinic_lib.queries import DEFAULT_LIMIT, FILTER_TEXT, LARGEST_ID, LARGEST_LIMIT, Query
+from clinic_lib.saga import notices_of
 
 __all__ = ["asyncapi", "openapi"]
 
@@ -39,6 +41,8 @@ class Described(Protocol):
     system: str
     handlers: list[Handler]
     queries: list[Query]
+
+    def owned_sagas(self) -> Sagas: ...
 
 
 def openapi(service: Described, commands: Sequence[CommandEndpoint]) -> dict[str, Any]:
@@ -69,6 +73,10 @@ def asyncapi(service: Described) -> dict[str, Any]:
         event: None for handler in service.handlers for event in handler.messages if issubclass(event, Event)
     }
     sent = {event: None for handler in service.handlers for event in handler.events}
+    owned = service.owned_sagas()
+    observed = sorted(owned.observed(sent), key=lambda event: event.declaration.type)
+    sent |= dict.fromkeys([*(each for event in received for each in notices_of(event)), *owned.decided])
+    received |= dict.fromkeys(observed)
     topics: dict[str, list[type[Event]]] = {}
     for event in {**received, **sent}:
         topics.setdefault(event.declaration.topic, []).append(event)

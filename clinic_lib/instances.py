@@ -6,6 +6,7 @@ of services that are stuck, and by the timer, which takes the deadline away in t
 `deadline_reached`. So each instance has ended, runs, is overdue, or is known to be stuck; none is forgotten.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ from clinic_lib.saga import Freed, Saga, Stuck
 from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
 
 __all__ = ["Due", "Ledger", "Sagas", "due", "expire", "load_ended", "save", "take_due"]
+
+log = logging.getLogger(__name__)
 
 DUE_AT_ONCE = 500
 KEPT_DAYS = 30
@@ -105,11 +108,18 @@ returning saga, key, message_id, correlation_id, started, started_version
 class Sagas:
     """The sagas that a service owns, found by the events that concern them.
 
-    `deadline` stands in for each saga's own when it is given.
+    `decided` are the `deadline_reached` events that a function handles: only those are published, and only for
+    them the start's content is kept. `deadline` stands in for each saga's own when it is given.
     """
 
-    def __init__(self, sagas: Sequence[Saga] = (), deadline: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        sagas: Sequence[Saga] = (),
+        decided: Collection[type[Event]] = (),
+        deadline: timedelta | None = None,
+    ) -> None:
         self.all = tuple(sagas)
+        self.decided = frozenset(decided)
         self.deadline = deadline
         self._concerned: dict[type[Event], list[Saga]] = defaultdict(list)
         for each in sagas:
@@ -127,8 +137,18 @@ class Sagas:
     def named(self, name: str) -> Saga | None:
         return next((each for each in self.all if each.name == name), None)
 
-    def deadline_of(self, each: Saga) -> timedelta | None:
-        return each.deadline and (self.deadline or each.deadline)
+    def begin(self, each: Saga, event: Event, message_id: UUID, cause: Envelope) -> "Start":
+        """What is known of an instance from its start on."""
+        deadline = each.deadline and (self.deadline or each.deadline)
+        decided = each.deadline_reached in self.decided
+        return Start(
+            message_id,
+            cause.correlation_id,
+            cause.time,
+            cause.time + deadline if deadline else None,
+            event.__pydantic_serializer__.to_json(event) if decided else None,
+            event.declaration.version,
+        )
 
 
 class Start(NamedTuple):
@@ -138,7 +158,7 @@ class Start(NamedTuple):
     correlation_id: UUID
     started_at: datetime
     deadline_at: datetime | None
-    started: bytes
+    started: bytes | None
     started_version: int
 
 
@@ -178,7 +198,7 @@ class Ledger:
                 change.stuck.pop(event.service, None)
                 change.freed[event.service] = None
             elif type(event) is each.starts:
-                change.start = self._start(each, event, message_id, envelope)
+                change.start = self.sagas.begin(each, event, message_id, envelope)
             else:
                 change.state = "compensated" if event.declaration.failure else "completed"
                 change.ended_at = envelope.time
@@ -191,25 +211,15 @@ class Ledger:
         )
 
     def count(self, service: str) -> None:
-        """Once it is committed, in the metrics."""
-        for (name, _), change in self.changes.items():
+        """Once it is committed, in the metrics; who is stuck is said aloud."""
+        for (name, key), change in self.changes.items():
             if change.start:
                 telemetry.sagas_started.labels(service, name).inc()
             if change.state:
                 telemetry.sagas_ended.labels(service, name, change.state).inc()
             if change.stuck:
                 telemetry.sagas_stuck.labels(service, name).inc(len(change.stuck))
-
-    def _start(self, each: Saga, event: Event, message_id: UUID, envelope: Envelope) -> Start:
-        deadline = self.sagas.deadline_of(each)
-        return Start(
-            message_id,
-            envelope.correlation_id,
-            envelope.time,
-            envelope.time + deadline if deadline else None,
-            event.__pydantic_serializer__.to_json(event),
-            event.declaration.version,
-        )
+                log.error("instances.stuck: %s %s in %s", name, key, ", ".join(change.stuck))
 
 
 class Due(NamedTuple):
@@ -219,7 +229,7 @@ class Due(NamedTuple):
     key: str
     message_id: UUID
     correlation_id: UUID
-    started: bytes
+    started: bytes | None
     started_version: int
 
 

@@ -10,11 +10,14 @@ from collections.abc import Collection
 from clinic_lib.messages import Event
 from clinic_lib.storage import Transaction
 
-__all__ = ["key_of", "lock"]
+__all__ = ["key_of", "lock", "lock_free"]
 
 LOCK_SPACE = 0x6B65 << 32
 LOCK = """
 select pg_current_xact_id()::text, count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) as k
+"""
+LOCK_FREE = """
+select key from unnest($1::text[], $2::bigint[]) as k (key, number) where pg_try_advisory_xact_lock(number)
 """
 
 
@@ -27,6 +30,12 @@ async def lock(transaction: Transaction, keys: Collection[str]) -> str:
     """Wait for the locks of `keys`, held until the transaction ends; return the transaction's id."""
     (row,) = await transaction.fetch(LOCK, sorted(_number(key) for key in keys))
     return str(row[0])
+
+
+async def lock_free(transaction: Transaction, keys: Collection[str]) -> set[str]:
+    """Those of `keys` whose lock could be had at once."""
+    rows = await transaction.fetch(LOCK_FREE, list(keys), [_number(key) for key in keys])
+    return {row[0] for row in rows}
 
 
 def _number(key: str) -> int:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from clinic_lib.delivery import Answer
 from clinic_lib.errors import InvalidError, NotFoundError, TransientError, UnavailableError, WiringError
-from clinic_lib.handlers import Load, row_parameter
+from clinic_lib.handlers import Handler, Load, row_parameter
 from clinic_lib.problems import problem, problem_of
 from clinic_lib.rows import Rows, RowTable, row_table
 from clinic_lib.storage import Database, Transaction, View
@@ -108,6 +108,24 @@ class Query:
         if resource is None:
             raise NotFoundError(f"there is no such {self.table.table.name}")
         return Answer(200, self.render(resource, rows))
+
+    def loads_of_answer(self, handler: Handler) -> tuple[Load, ...]:
+        """The rows that a command's answer shows beyond those its function asks for.
+
+        Raises `WiringError` for one that the command can't name.
+        """
+        fields = handler.messages[0].model_fields
+        shown = [load for load in self.loads if load.columns[0] in fields]
+        if self.key in fields:
+            shown.append(Load(self.table.row, (self.key,)))
+        for load in self.loads:
+            if load not in shown and not (load.many and self.table.row in handler.rows):
+                raise WiringError(
+                    f"{handler.name}: its answer shows {load.row.__name__}, which is found by {load.columns[0]}; "
+                    f"{handler.messages[0].__name__} lacks it",
+                    handler.function,
+                )
+        return tuple(load for load in shown if load not in handler.loads)
 
     async def one(self, request: Request, database: Database) -> Response:
         value = ResourceId.parse(request.path_params["id"])

@@ -53,9 +53,16 @@ class Redriver:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 for key in await letter_queue.claim_retries(self._database):
-                    await self.redrive_key(key)
+                    await self._retry(key)
             except Exception as exc:
-                log.warning("redrive.retry failed: %r", exc, exc_info=not isinstance(exc, TransientError))
+                log.warning("redrive.look failed: %r", exc, exc_info=not isinstance(exc, TransientError))
+
+    async def _retry(self, key: str) -> None:
+        """What goes wrong with one key leaves the others alone; it is due again when its claim is over."""
+        try:
+            await self.redrive_key(key)
+        except Exception as exc:
+            log.warning("redrive.retry %s failed: %r", key, exc, exc_info=not isinstance(exc, TransientError))
 
     async def redrive_key(self, key: str) -> Outcome:
         """Handle a key's letters until none is left or one fails. Raises `TransientError`."""

@@ -9,7 +9,7 @@ import gc
 import logging
 import signal
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, Protocol
 
@@ -33,7 +33,6 @@ from clinic_lib.history import History
 from clinic_lib.instances import Sagas
 from clinic_lib.redrive import Redriver
 from clinic_lib.relay import FRAMING_BYTES, Relay
-from clinic_lib.saga import Saga
 from clinic_lib.schema import migrate
 from clinic_lib.settings import ServiceSettings
 from clinic_lib.storage import Database
@@ -54,10 +53,11 @@ class Declared(Protocol):
 
     name: str
     handlers: list[Handler]
-    sagas: list[Saga]
 
     @property
     def tables(self) -> list[MetaData]: ...
+
+    def owned_sagas(self, deadline: timedelta | None) -> Sagas: ...
 
 
 class Runtime:
@@ -69,7 +69,7 @@ class Runtime:
         address = settings.database_address()
         self.database = Database(address, connections=OWN_CONNECTIONS)
         self.reads = Database(address, connections=settings.database_connections)
-        self.sagas = Sagas(declared.sagas, settings.saga_deadline)
+        self.sagas = declared.owned_sagas(settings.saga_deadline)
         self.executor = Executor(service, self.database, tables, handlers, self.sagas)
         self.executor.plan.largest_event_bytes = settings.largest_event_bytes
         self.relay = Relay(service, self.database, self._make_producer)

@@ -19,7 +19,7 @@ from pydantic import create_model
 from clinic_lib.errors import WiringError
 from clinic_lib.messages import Event
 
-__all__ = ["Freed", "Saga", "SagaState", "Stuck", "notice"]
+__all__ = ["Freed", "Saga", "SagaState", "Stuck", "notice", "notices_of"]
 
 SagaState = Literal["running", "completed", "compensated", "overdue", "stuck"]
 
@@ -88,8 +88,13 @@ class Saga:
     @property
     def notices(self) -> tuple[type[Event], type[Event]]:
         """What services say of themselves in this saga's log: stuck, freed."""
-        log = self.starts.declaration.topic, self.starts.declaration.key
-        return _notice(Stuck, *log), _notice(Freed, *log)
+        return notices_of(self.starts)
+
+
+def notices_of(event: type[Event]) -> tuple[type[Event], type[Event]]:
+    """What a service may say of itself when it can't handle `event`: stuck, and freed."""
+    log = event.declaration.topic, event.declaration.key
+    return _notice(Stuck, *log), _notice(Freed, *log)
 
 
 def notice(content: type[Event], topic: str, key: str) -> Callable[..., Event]:

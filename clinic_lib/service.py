@@ -13,6 +13,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 from faststream.kafka import KafkaBroker, KafkaRouter
@@ -27,7 +28,8 @@ from clinic_lib import documents
 from clinic_lib.admin import admin_server
 from clinic_lib.commands import CommandEndpoint
 from clinic_lib.errors import UnavailableError, WiringError
-from clinic_lib.handlers import Function, Handler, Kind, Load, inspect_handler
+from clinic_lib.handlers import Function, Handler, Kind, inspect_handler
+from clinic_lib.instances import Sagas
 from clinic_lib.problems import http_exception, problem_of, server_error
 from clinic_lib.queries import Query, resource_row
 from clinic_lib.rows import row_table
@@ -206,6 +208,11 @@ class Service:
         rows += [query.table.row for query in self.queries]
         return list(dict.fromkeys(row_table(row).table.metadata for row in rows))
 
+    def owned_sagas(self, deadline: timedelta | None = None) -> Sagas:
+        """The sagas that the service owns, with `deadline` in place of each one's own when it is given."""
+        decided = {event for each in self.handlers if each.kind == "deadline" for event in each.messages}
+        return Sagas(self.sagas, decided, deadline)
+
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         settings = load_settings(ServiceSettings)
@@ -250,7 +257,7 @@ class Service:
         endpoints = []
         for declared, path in self._commands:
             query = self._query_of(declared)
-            handler = replace(declared, extra_loads=_loads_of_answer(declared, query) if query else ())
+            handler = replace(declared, extra_loads=query.loads_of_answer(declared) if query else ())
             self.handlers = [handler if each.name == declared.name else each for each in self.handlers]
             endpoints.append(CommandEndpoint(handler, path, query))
         return endpoints
@@ -280,19 +287,3 @@ class Service:
         if self._runtime is None:
             raise RuntimeError("the app is served without its lifespan")
         return self._runtime
-
-
-def _loads_of_answer(handler: Handler, query: Query) -> tuple[Load, ...]:
-    """The rows that a command's answer shows beyond those its function asks for."""
-    fields = handler.messages[0].model_fields
-    shown = [load for load in query.loads if load.columns[0] in fields]
-    if query.key in fields:
-        shown.append(Load(query.table.row, (query.key,)))
-    for load in query.loads:
-        if load not in shown and not (load.many and query.table.row in handler.rows):
-            raise WiringError(
-                f"{handler.name}: its answer shows {load.row.__name__}, which is found by {load.columns[0]}; "
-                f"{handler.messages[0].__name__} lacks it",
-                handler.function,
-            )
-    return tuple(load for load in shown if load not in handler.loads)

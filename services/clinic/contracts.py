@@ -1,11 +1,12 @@
 """The clinic's events: one log, keyed by the reception, in causal order."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from clinic_lib.messages import Event, Id, LongText, Text
+from clinic_lib.saga import Saga
 
 __all__ = [
     "ClinicEvent",
@@ -23,6 +24,7 @@ __all__ = [
     "Patient",
     "ReceptionCancelled",
     "ReceptionRegistered",
+    "visit",
 ]
 
 DiagnosisStatus = Literal[
@@ -130,3 +132,12 @@ class ExaminationWithdrawn(ClinicEvent):
     prescription_id: Id
     examination_id: Id
     reason: LongText
+
+
+visit = Saga(
+    "visit",
+    starts=ReceptionRegistered,
+    ends=(ReceptionCancelled, DiagnosisCompleted, DiagnosisRejected, DiagnosisCancelled),
+    deadline=timedelta(days=1),
+)
+"""From the registration to the doctor's or the receptionist's word; what is open after a day is overdue."""

@@ -94,8 +94,10 @@ def test_the_document_is_valid_openapi(openapi: dict[str, Any]) -> None:
         (
             order_service,
             [
-                *("receiveSeatsRefused", "receiveSeatsReserved"),
+                *("receivePurchaseDeadlineReached", "receiveSeatsRefused", "receiveSeatsReserved"),
+                *("receiveStepFreed", "receiveStepStuck"),
                 *("sendOrderCancelled", "sendOrderConfirmed", "sendOrderPlaced"),
+                *("sendPurchaseDeadlineReached", "sendStepFreed", "sendStepStuck"),
             ],
         ),
         (
@@ -103,13 +105,20 @@ def test_the_document_is_valid_openapi(openapi: dict[str, Any]) -> None:
             [
                 *("receiveOrderCancelled", "receiveOrderPlaced"),
                 *("sendSeatsRefused", "sendSeatsReleased", "sendSeatsReserved"),
+                *("sendStepFreed", "sendStepStuck"),
             ],
         ),
-        (page_service, ["receiveOrderCancelled", "receiveOrderConfirmed", "receiveOrderPlaced"]),
+        (
+            page_service,
+            [
+                *("receiveOrderCancelled", "receiveOrderConfirmed", "receiveOrderPlaced"),
+                *("sendStepFreed", "sendStepStuck"),
+            ],
+        ),
     ],
     ids=["order", "seat", "page"],
 )
-def test_operations_are_what_the_signatures_receive_and_send(service: Any, operations: list[str]) -> None:
+def test_operations_are_what_the_wiring_receives_and_sends(service: Any, operations: list[str]) -> None:
     assert sorted(documents.asyncapi(service)["operations"]) == operations
 
 
@@ -118,7 +127,8 @@ def test_the_channel_is_the_topic_with_all_its_messages() -> None:
 
     assert {channel["address"] for channel in document["channels"].values()} == {TOPIC}
     assert sorted(document["channels"][TOPIC]["messages"]) == [
-        *("OrderCancelled", "OrderPlaced", "SeatsRefused", "SeatsReleased", "SeatsReserved")
+        *("OrderCancelled", "OrderPlaced", "SeatsRefused", "SeatsReleased", "SeatsReserved"),
+        *("StepFreed", "StepStuck"),
     ]
 
 

@@ -12,7 +12,6 @@ from aiokafka import ConsumerRecord
 from clinic_lib.decoding import decode, subscriptions
 from clinic_lib.delivery import Answer, CommandDelivery, Commands, Poll, Work
 from clinic_lib.executor import Executor
-from clinic_lib.instances import Sagas
 from clinic_lib.messages import Command, Envelope, Event, new_message_id
 from clinic_lib.redrive import Redriver
 from clinic_lib.service import Service
@@ -77,9 +76,9 @@ class Worker:
 
     def __init__(self, service: Service, database: Database) -> None:
         self.service = service
-        self.known = subscriptions(service.handlers, Sagas(service.sagas).observed(_published(service)))
+        self.known = subscriptions(service.handlers, service.owned_sagas().observed(_published(service)))
         self.executor = Executor(
-            service.name, database, service.tables, service.handlers, Sagas(service.sagas)
+            service.name, database, service.tables, service.handlers, service.owned_sagas()
         )
         self.redriver = Redriver(self.executor, self.known)
 

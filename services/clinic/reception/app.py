@@ -1,10 +1,12 @@
 """The reception's wiring."""
 
 from clinic_lib.service import Service
+from services.clinic.contracts import visit
 from services.clinic.reception import domain
 
 service = Service("reception", system="clinic")
 
+service.saga(visit)
 register = service.command("POST", "/receptions")(domain.register)
 service.command("POST", "/receptions/{reception_id}/cancellation")(domain.cancel)
 service.step(domain.treat)
