@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import TypedDict
-from uuid import UUID
 
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -35,21 +34,25 @@ class History:
     def __init__(self, make_consumer: Callable[[], AIOKafkaConsumer]) -> None:
         self._make_consumer = make_consumer
 
-    async def of(self, topic: str, subject: str, correlation_id: UUID, since: datetime) -> list[Entry]:
-        """The saga's events since its start. Raises `TimeoutError` after 10 s, and Kafka's errors."""
+    async def of(self, topic: str, subject: str, since: datetime) -> list[Entry]:
+        """The saga's events since its start, also those that people's later commands caused.
+
+        Raises `TimeoutError` after 10 s, and Kafka's errors.
+        """
         consumer, key = self._make_consumer(), subject.encode()
         found: dict[str, Entry] = {}
         async with asyncio.timeout(READ_SECONDS):
+            consumer.subscribe([topic])  # a client without topics knows nothing of their partitions
             await consumer.start()
             try:
-                partitions = consumer.partitions_for_topic(topic) or {0}
-                place = TopicPartition(topic, partition_of(key, len(partitions)))
+                place = TopicPartition(topic, partition_of(key, len(consumer.assignment())))
+                consumer.unsubscribe()
                 consumer.assign([place])
                 await self._go_to(consumer, place, since)
                 (end,) = (await consumer.end_offsets([place])).values()
                 while await consumer.position(place) < end:
                     for record in (await consumer.getmany(place, timeout_ms=500)).get(place, ()):
-                        if record.key == key and (entry := _entry(record, correlation_id)):
+                        if record.key == key and (entry := _entry(record)):
                             found.setdefault(entry["message_id"], entry)
             finally:
                 await consumer.stop()
@@ -63,17 +66,16 @@ class History:
             consumer.seek(place, at.offset)
 
 
-def _entry(record: ConsumerRecord, correlation_id: UUID) -> Entry | None:
+def _entry(record: ConsumerRecord) -> Entry | None:
     with suppress(ValueError, KeyError, TypeError):
         wire = orjson.loads(record.value)
-        if wire["correlationid"] == str(correlation_id):
-            return Entry(
-                message_id=wire["id"],
-                type=wire["type"],
-                source=wire["source"],
-                time=wire["time"],
-                causation_id=wire.get("causationid"),
-                partition=record.partition,
-                offset=record.offset,
-            )
+        return Entry(
+            message_id=wire["id"],
+            type=wire["type"],
+            source=wire["source"],
+            time=wire["time"],
+            causation_id=wire.get("causationid"),
+            partition=record.partition,
+            offset=record.offset,
+        )
     return None
