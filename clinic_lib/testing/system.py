@@ -29,6 +29,7 @@ ResultT = TypeVar("ResultT")
 
 ASKED_AGAIN_AFTER_S = 0.2
 SETTLES_WITHIN_S = 60.0
+ANSWERED_WITHIN_S = 120.0
 
 
 class RunningSystem:
@@ -71,7 +72,7 @@ class RunningSystem:
         return self._client(port, {"Authorization": f"Bearer {ADMIN_TOKEN}"})
 
     async def post(
-        self, service: str, path: str, body: Mapping[str, object], *, within_s: float = 60
+        self, service: str, path: str, body: Mapping[str, object], *, within_s: float = ANSWERED_WITHIN_S
     ) -> httpx2.Response:
         """POSTs under one Idempotency-Key until it is answered by anything but 503.
 

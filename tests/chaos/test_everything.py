@@ -1,8 +1,12 @@
 """All that can happen at once, for as long as one likes: runs with --chaos-seconds alone."""
 
+import asyncio
+
 import pytest
 
 from clinic_lib.testing.chaos import Chaos
+from clinic_lib.testing.faults import Restart
+from clinic_lib.testing.plan import FaultPlan
 from tests.chaos.reservation import INVARIANTS, Load, make_blocks, order_seats, orders_are
 
 ORDERS_A_SECOND = 30
@@ -19,11 +23,17 @@ A_MINUTE = {
 }
 
 
-@pytest.mark.timeout(0)
-async def test_orders_end_whatever_happens_at_once(chaos: Chaos) -> None:
-    seconds = chaos.seconds(0)
-    if not seconds:
+pytestmark = pytest.mark.timeout(0)
+
+
+def how_long(chaos: Chaos) -> float:
+    if not (seconds := chaos.seconds(0)):
         pytest.skip("takes as long as --chaos-seconds says")
+    return seconds
+
+
+async def test_orders_end_whatever_happens_at_once(chaos: Chaos) -> None:
+    seconds = how_long(chaos)
     load = Load(orders=int(ORDERS_A_SECOND * seconds), clients=30, seconds=seconds, with_faults=True)
     counts = {kind: max(1, round(each * seconds / 60)) for kind, each in A_MINUTE.items()}
     async with chaos.up("reservation", replicas={"order": 2, "seat": 2, "my_page": 2}) as system:
@@ -35,3 +45,19 @@ async def test_orders_end_whatever_happens_at_once(chaos: Chaos) -> None:
 
         await system.settled(within_s=180)
         await system.check(*INVARIANTS, orders_are(ids))
+
+
+@pytest.mark.parametrize("server", ["kafka", "postgresql"])
+async def test_a_server_may_be_away_for_long(chaos: Chaos, server: str) -> None:
+    seconds = how_long(chaos)
+    plan = FaultPlan.of(Restart(at=3.0, server=server, seconds=seconds))
+    async with chaos.up("reservation", replicas={"order": 2, "seat": 2}) as system:
+        blocks = await make_blocks(system, 10)
+
+        before, during = await asyncio.gather(
+            order_seats(system, Load(orders=200, seconds=5), blocks),
+            system.under(plan, order_seats(system, Load(orders=200, seconds=seconds), blocks)),
+        )
+
+        await system.settled(within_s=60)
+        await system.check(*INVARIANTS, orders_are(before + during))
