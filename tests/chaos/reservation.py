@@ -31,12 +31,16 @@ AHEAD = 0.1
 
 
 class Load(NamedTuple):
-    """So many orders, evenly over `seconds`, by `clients` at once; `with_faults`: not much faster than those happen."""
+    """So many orders, evenly over `seconds`, by `clients` at once, at the service `entry`.
+
+    `with_faults`: not much faster than the plan's faults happen.
+    """
 
     orders: int
     seconds: float
     clients: int = 10
     with_faults: bool = False
+    entry: str = "order"
 
 
 async def make_blocks(system: RunningSystem, blocks: int) -> list[int]:
@@ -59,7 +63,7 @@ async def order_seats(system: RunningSystem, load: Load, blocks: Sequence[int]) 
             await asyncio.sleep(due - monotonic())
             while load.with_faults and nth / each > system.faults_done + AHEAD:
                 await asyncio.sleep(0.1)
-            ids.append(await _order(system, rng.choice(blocks), rng, f"customer {number}"))
+            ids.append(await _order(system, load.entry, rng.choice(blocks), rng))
         return ids
 
     return [each for ids in await asyncio.gather(*map(customer, range(load.clients))) for each in ids]
@@ -71,13 +75,13 @@ async def _block(system: RunningSystem, number: int) -> int:
     return int(answer.json()["id"])
 
 
-async def _order(system: RunningSystem, block: int, rng: Random, customer: str) -> int:
-    body = {"seat_id": block, "quantity": rng.randint(1, MOST_WANTED), "customer": customer}
-    answer = await system.post("order", "/orders", body)
+async def _order(system: RunningSystem, entry: str, block: int, rng: Random) -> int:
+    body = {"seat_id": block, "quantity": rng.randint(1, MOST_WANTED), "customer": f"{rng.random()}"}
+    answer = await system.post(entry, "/orders", body)
     assert answer.status_code == 201, answer.text
     order_id = int(answer.json()["id"])
     if rng.random() < CANCELLED:
-        cancelled = await system.post("order", f"/orders/{order_id}/cancellation", {})
+        cancelled = await system.post(entry, f"/orders/{order_id}/cancellation", {})
         assert cancelled.status_code in (200, 409), cancelled.text
     return order_id
 

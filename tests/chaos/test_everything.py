@@ -34,7 +34,13 @@ def how_long(chaos: Chaos) -> float:
 
 async def test_orders_end_whatever_happens_at_once(chaos: Chaos) -> None:
     seconds = how_long(chaos)
-    load = Load(orders=int(ORDERS_A_SECOND * seconds), clients=30, seconds=seconds, with_faults=True)
+    load = Load(
+        orders=int(ORDERS_A_SECOND * seconds),
+        clients=30,
+        seconds=seconds,
+        with_faults=True,
+        entry="reservation_gateway",
+    )
     counts = {kind: max(1, round(each * seconds / 60)) for kind, each in A_MINUTE.items()}
     async with chaos.up("reservation", replicas={"order": 2, "seat": 2, "my_page": 2}) as system:
         blocks = await make_blocks(system, load.orders // 20)
