@@ -12,6 +12,7 @@ from clinic_lib.local.errors import StackError
 __all__ = ["Target"]
 
 LOOKS_EVERY_S = 0.02
+KILLED = "signal SIGKILL"
 CRASH_VARIABLE = "CLINIC_CRASH_POINT"
 
 
@@ -56,19 +57,24 @@ class Target:
         self.paused = False
 
     async def dies_at(self, point: str, within_s: float) -> bool:
-        """Starts it so that it dies at a crash point; whether it did in time. It does not run afterwards."""
+        """Starts it so that it dies at a crash point; whether it did in time. It does not run afterwards.
+
+        Raises `StackError` when it can't be started.
+        """
         self._environment[CRASH_VARIABLE] = point
         starting = asyncio.create_task(self.child.start())
         try:
             while self.child.pid is None and not starting.done():
                 await asyncio.sleep(LOOKS_EVERY_S)
+            if starting.done():
+                starting.result()
             deadline = monotonic() + within_s
             while self.child.state is not State.DEAD:
                 if monotonic() > deadline:
                     await self.kill()
                     return False
                 await asyncio.sleep(LOOKS_EVERY_S)
-            return True
+            return self.child.detail == KILLED
         finally:
             del self._environment[CRASH_VARIABLE]
             starting.cancel()
