@@ -42,7 +42,8 @@ async def test_orders_end_whatever_happens_at_once(chaos: Chaos) -> None:
         entry="reservation_gateway",
     )
     counts = {kind: max(1, round(each * seconds / 60)) for kind, each in A_MINUTE.items()}
-    async with chaos.up("reservation", replicas={"order": 2, "seat": 2, "my_page": 2}) as system:
+    replicas = {"order": 2, "seat": 2, "my_page": 2}
+    async with chaos.up("reservation", replicas=replicas, env={"SAGA_DEADLINE_SECONDS": "10"}) as system:
         blocks = await make_blocks(system, load.orders // 20)
 
         ids = await system.under(
