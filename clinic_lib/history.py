@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from clinic_lib.relay import partition_of
 __all__ = ["Entry", "History"]
 
 READ_SECONDS = 10.0
+CLOCKS_DIFFER_BY = timedelta(minutes=1)
+"""At most, between the process that began a saga and the one that sent the event."""
 
 
 class Entry(TypedDict):
@@ -56,7 +58,8 @@ class History:
         return list(found.values())
 
     async def _go_to(self, consumer: AIOKafkaConsumer, place: TopicPartition, since: datetime) -> None:
-        at = (await consumer.offsets_for_times({place: int(since.timestamp() * 1000)}))[place]
+        first_ms = int((since - CLOCKS_DIFFER_BY).timestamp() * 1000)
+        at = (await consumer.offsets_for_times({place: first_ms}))[place]
         if at is None:
             await consumer.seek_to_end(place)
         else:
