@@ -104,7 +104,7 @@ class Batch:
         )
         for row, numbers in ids.items():
             desk.draw(row, numbers)
-        if deadlines := [each.message for each in deliveries if each.is_deadline]:
+        if self.plan.sagas.decided and (deadlines := [e.message for e in deliveries if e.is_deadline]):
             await instances.load_ended(self.transaction, deadlines, self.ledger)
         for _, segment in groupby(deliveries, key=lambda each: id(each) if each.uses_transaction else 0):
             await self._decide(list(segment), desk)

@@ -49,7 +49,7 @@ async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
 
 async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
     """Handle one message, whole or not at all; what it returns must be loaded first."""
-    if isinstance(delivery.message, Event) and delivery.envelope.source != desk.encoder.source:
+    if _is_news(delivery, desk):
         desk.ledger.note(delivery.message, delivery.envelope.message_id, delivery.envelope)
     if delivery.record is not None and delivery.handlers and delivery.key in desk.parked:
         wait_behind(delivery, desk)
@@ -75,6 +75,13 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
             desk.take(event, outgoing, delivery.envelope)
         settle_letter(delivery, desk)
     return None
+
+
+def _is_news(delivery: Delivery, desk: Desk) -> bool:
+    """An event of another service's that the ledger has not seen; a letter was seen when it came, once readable."""
+    if not isinstance(delivery.message, Event) or delivery.envelope.source == desk.encoder.source:
+        return False
+    return delivery.letter is None or delivery.letter.state == "malformed"
 
 
 async def _run(delivery: Delivery, desk: Desk, journal: Journal) -> None:

@@ -88,17 +88,19 @@ def _state(delivery: Delivery, error: Exception, attempts: int) -> LetterState:
 
 
 def _letter(delivery: Delivery, state: LetterState, error: Exception | None, attempts: int) -> DeadLetter:
+    """What a letter knew stays known when its record can't be read any more."""
     assert delivery.record is not None
-    told = delivery.letter is not None and delivery.letter.announced
+    before, message = delivery.letter, delivery.message
+    told = before is not None and before.announced
     return DeadLetter(
         state,
         delivery.record,
         key=delivery.key,
-        message_id=delivery.envelope.message_id if delivery.message else None,
-        type=delivery.message.declaration.type if delivery.message else None,
+        message_id=delivery.envelope.message_id if message else (before.message_id if before else None),
+        type=message.declaration.type if message else (before.type if before else None),
         handler=", ".join(handler.name for handler in delivery.handlers) or None,
         error=error,
         attempts=attempts,
         announced=told or state == "failed" or (state == "retrying" and attempts >= PATIENCE_ATTEMPTS),
-        id=delivery.letter.id if delivery.letter else None,
+        id=before.id if before else None,
     )

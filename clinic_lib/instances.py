@@ -6,6 +6,7 @@ of services that are stuck, and by the timer, which takes the deadline away in t
 `deadline_reached`. So each instance has ended, runs, is overdue, or is known to be stuck; none is forgotten.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ from clinic_lib.saga import Freed, Saga, Stuck
 from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
 
 __all__ = ["Due", "Ledger", "Sagas", "due", "expire", "load_ended", "save", "take_due"]
+
+log = logging.getLogger(__name__)
 
 DUE_AT_ONCE = 500
 KEPT_DAYS = 30
@@ -208,14 +211,15 @@ class Ledger:
         )
 
     def count(self, service: str) -> None:
-        """Once it is committed, in the metrics."""
-        for (name, _), change in self.changes.items():
+        """Once it is committed, in the metrics; who is stuck is said aloud."""
+        for (name, key), change in self.changes.items():
             if change.start:
                 telemetry.sagas_started.labels(service, name).inc()
             if change.state:
                 telemetry.sagas_ended.labels(service, name, change.state).inc()
             if change.stuck:
                 telemetry.sagas_stuck.labels(service, name).inc(len(change.stuck))
+                log.error("instances.stuck: %s %s in %s", name, key, ", ".join(change.stuck))
 
 
 class Due(NamedTuple):

@@ -363,3 +363,20 @@ async def test_a_malformed_record_is_handled_once_it_can_be_read(worker: Worker,
 
     assert outcome == Outcome(handled=1)
     assert await steps(database) == '["placed"]'
+
+
+async def test_a_letter_that_cannot_be_read_any_more_keeps_its_place(
+    worker: Worker, database: Database
+) -> None:
+    broken.add("poison")
+    log = Log()
+    await worker.poll(log.append(order(note="poison")), log.append(reserved(2)))
+    async with database.session() as session:
+        await session.execute("update clinic_lib.dead_letter set record_value = $1 where attempts > 0", b"{")
+
+    outcome = await worker.redriver.redrive_key(KEY)
+
+    assert outcome.remaining == 2
+    states = "select state, key, type, message_id is not null from clinic_lib.dead_letter order by id"
+    assert (await rows(database, states))[0] == ("failed", KEY, "OrderPlaced", True)
+    assert await notices(database) == [("StepStuck", "1")]

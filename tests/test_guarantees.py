@@ -1,0 +1,37 @@
+"""The page of guarantees names tests that exist."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PAGE = (TESTS.parent / "docs" / "guarantees.md").read_text()
+
+
+def named() -> list[tuple[str, str]]:
+    """File and test, as the page's tables name them: `::test_b` is of the file named last in its line."""
+    found = []
+    for line in PAGE.splitlines():
+        file = ""
+        for path, test in re.findall(r"`((?:\w+/)*\w+\.py)?(?:::(test_\w+))?`", line):
+            file = path or file
+            if test:
+                found.append((file, test))
+    return found
+
+
+@pytest.mark.parametrize(("file", "test"), named())
+def test_each_promise_is_proven_by_a_test_that_exists(file: str, test: str) -> None:
+    tree = ast.parse((TESTS / file).read_text())
+
+    assert test in {
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def test_every_row_of_a_table_names_its_proof() -> None:
+    rows = [line for line in PAGE.split("## Not promised")[0].splitlines() if line.startswith("| ")]
+
+    assert [row for row in rows if "::test_" not in row and "proven by" not in row and ".py" not in row] == []
