@@ -90,7 +90,7 @@ class SagaRoutes:
             raise NotFoundError(f"there is no {name} {subject}")
         found = _instance(rows[0])
         try:
-            events = await self._history.of(topic, subject, found["correlation_id"], found["started_at"])
+            events = await self._history.of(topic, found["key"], found["started_at"])
         except (KafkaError, OSError, TimeoutError) as exc:
             raise UnavailableError(f"the log can't be read: {exc!r}") from exc
         return json(found | {"history": events})
