@@ -70,8 +70,8 @@ class Story:
             said += self._awaited(listener)
         if not said and not self.instance["ended_at"]:
             until = self.instance["deadline_at"]
-            limit = f", until its deadline at {day_and_time(until)}" if until else ""
-            said = [f"waits for a request: every service has handled every event so far{limit}"]
+            limit = f" until its deadline at {day_and_time(until)}" if until else ""
+            said = [f"waits for a request{limit}: no service has an event of it left to handle"]
         return said
 
     def _heard_before_its_end(self, listener: Listener) -> int:
