@@ -45,9 +45,11 @@ class History:
         consumer, key = self._make_consumer(), name.partition(":")[2].encode()
         found: dict[str, Entry] = {}
         async with asyncio.timeout(READ_SECONDS):
-            await consumer.start()
+            consumer.subscribe([topic])  # a client without topics knows nothing of their partitions
             try:
-                place = TopicPartition(topic, partition_of(key, await _partitions(consumer, topic)))
+                await consumer.start()
+                place = TopicPartition(topic, partition_of(key, len(consumer.assignment()) or 1))
+                consumer.unsubscribe()
                 consumer.assign([place])
                 await self._go_to(consumer, place, since)
                 (end,) = (await consumer.end_offsets([place])).values()
@@ -66,14 +68,6 @@ class History:
             await consumer.seek_to_end(place)
         else:
             consumer.seek(place, at.offset)
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> int:
-    """How many a topic has: the client knows it of topics it was assigned, once it asked for an offset."""
-    first = TopicPartition(topic, 0)
-    consumer.assign([first])
-    await consumer.end_offsets([first])
-    return len(consumer.partitions_for_topic(topic) or {0})
 
 
 def _entry(record: ConsumerRecord, name: str) -> Entry | None:
