@@ -36,6 +36,9 @@ async def test_what_is_broken_on_purpose_is_found_and_told(chaos: Chaos) -> None
         await place_orders(system, 10, 5, seconds=0)
         await system.settled()
         await system.check(nothing_lost, nothing_twice, in_order, every_saga_ended)
+        reserved = next(each for each in await system.log() if each.type == "SeatsReserved")
+        assert reserved.source.startswith("shop_seat")
+        assert (str(reserved.data["order_id"]), reserved.data["quantity"]) == (reserved.key, 2)
 
         await execute(system, "order", NOT_ENDED)
         with pytest.raises(
@@ -90,3 +93,7 @@ async def test_a_system_that_does_not_come_to_rest_says_what_is_open(chaos: Chao
         await system.target("seat-1").kill()
         with pytest.raises(NotSettledError, match="seat-1 is dead signal SIGKILL:"):
             await system.settled()
+
+        await system.target("kafka").kill()
+        await system.happen(Repeat(records=1))
+        assert "publish 1 records again after 0.0 s: ended by Kafka" in system.history.lines[-1]

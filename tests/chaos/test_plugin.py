@@ -27,10 +27,10 @@ def run_pytest(*arguments: str) -> tuple[int, str]:
 
 
 def test_planted_bugs_are_found_and_told_with_seed_faults_and_evidence() -> None:
-    code, output = run_pytest("tests/chaos/planted_bugs.py", "--chaos-seed=5")
+    code, output = run_pytest("tests/chaos/planted_bugs.py", "--chaos-seed=5", "--chaos-seconds=9")
 
     assert code == pytest.ExitCode.TESTS_FAILED, output
-    again = "pytest tests/chaos/planted_bugs.py::test_seats_add_up --chaos-seed=5"
+    again = "pytest tests/chaos/planted_bugs.py::test_seats_add_up --chaos-seed=5 --chaos-seconds=9"
     assert f"seed 5; again: {again}" in output
     assert "0.0 s: crash seat-1 at before-commit" in output
     assert "s    seat-1 died at before-commit" in output
