@@ -60,7 +60,8 @@ class Chaos:
         return "\n".join(self._lines(again))
 
     def _declared(self, name: str | None) -> System:
-        project = read_project(self._project)
+        exists = (self._project / "pyproject.toml").exists()
+        project = read_project(self._project) if exists else None
         if project is None:
             raise StackError(f"There is no [tool.clinic] in {self._project / 'pyproject.toml'}.")
         return project.system(name)

@@ -21,5 +21,6 @@ async def test_2000_orders_end_whatever_dies_meanwhile(chaos: Chaos) -> None:
         ids = await system.under(plan, order_seats(system, load, blocks))
 
         await system.settled()
+        assert len(ids) == load.orders
         assert system.history.deaths >= 20
         await system.check(*INVARIANTS, orders_are(ids))

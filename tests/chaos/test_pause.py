@@ -50,12 +50,12 @@ class PauseInTransaction(Pause):
 
 
 async def test_a_process_that_pauses_holds_nobody_up_and_does_nothing_twice(chaos: Chaos) -> None:
-    load = Load(orders=1000, seconds=PAUSE_S + 10)
+    load = Load(orders=1000, seconds=PAUSE_S + 7)
     async with chaos.up("reservation", replicas={"order": 2, "seat": 2}) as system:
         blocks = await make_blocks(system, 10)
         plan = FaultPlan.of(
-            PauseInTransaction(at=4.0, target="seat-1", seconds=PAUSE_S),
-            Pause(at=4.0 + chaos.seed % 10 / 10, target="order-1", seconds=PAUSE_S),
+            PauseInTransaction(at=2.0, target="seat-1", seconds=PAUSE_S),
+            Pause(at=2.0 + chaos.seed % 10 / 10, target="order-1", seconds=PAUSE_S),
         )
 
         ids = await system.under(plan, order_seats(system, load, blocks))

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from clinic_lib.local.errors import StackError
+from clinic_lib.testing.chaos import Chaos
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.timeout(200)
@@ -44,3 +47,27 @@ def test_several_rounds_have_a_seed_each() -> None:
     assert [line for line in output.splitlines() if "::" in line] == [
         f"tests/chaos/planted_bugs.py::test_seats_add_up[seed{seed}]" for seed in (5, 6, 7)
     ]
+
+
+def test_those_who_have_no_chaos_tests_load_next_to_nothing() -> None:
+    look = "import sys, clinic_lib.testing.plugin; print([m for m in sys.modules if m in sys.argv])"
+    command = [
+        sys.executable,
+        "-c",
+        look,
+        "clinic_lib.testing.plugin",
+        "aiokafka",
+        "asyncpg",
+        "psutil",
+        "httpx2",
+    ]
+
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert loaded == "['clinic_lib.testing.plugin']\n"
+
+
+async def test_a_folder_without_a_system_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"There is no \[tool.clinic\] in .*pyproject.toml"):
+        async with Chaos(1, project=tmp_path, folder=tmp_path).up():
+            pass
