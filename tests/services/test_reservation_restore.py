@@ -1,6 +1,5 @@
 """A service's database is set back while orders flow: at rest seats, orders and my page agree again."""
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any

@@ -21,7 +21,6 @@ from services.reservation.contracts import (
     SeatsReserved,
 )
 
-
 UNKNOWN = "the order is not known here any more"
 
 
