@@ -206,7 +206,7 @@ async def nothing_is_lost_and_nothing_is_there_twice(shop: Shop) -> None:
     assert {number for number, status in orders.items() if status == "cancelled"} == shop.cancelled
     assert set(orders.values()) == {"confirmed", "cancelled"}
     confirmed = len(orders) - len(shop.cancelled)
-    assert await value(shop.databases["seat"], "select free from seat") == SEATS - confirmed
+    assert await rows(shop.databases["seat"], "select free, section from seat") == [(SEATS - confirmed, "A")]
     states = await rows(shop.databases["order"], "select state, count(*) from clinic_lib.saga group by 1")
     assert dict(states) == {"completed": confirmed, "compensated": len(shop.cancelled)}
     for database in shop.databases.values():
