@@ -1,7 +1,7 @@
 """History: what the log says of one saga, over all services, in the order in which it happened."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypedDict
@@ -53,10 +53,9 @@ class History:
                 consumer.assign([place])
                 await self._go_to(consumer, place, since)
                 (end,) = (await consumer.end_offsets([place])).values()
-                while await consumer.position(place) < end:
-                    for record in (await consumer.getmany(place, timeout_ms=500)).get(place, ()):
-                        if record.key == key and (entry := _entry(record, name)):
-                            found.setdefault(entry["message_id"], entry)
+                async for record in _records(consumer, place, end):
+                    if record.key == key and (entry := _entry(record, name)):
+                        found.setdefault(entry["message_id"], entry)
             finally:
                 await consumer.stop()
         return list(found.values())
@@ -68,6 +67,24 @@ class History:
             await consumer.seek_to_end(place)
         else:
             consumer.seek(place, at.offset)
+
+
+async def _records(
+    consumer: AIOKafkaConsumer, place: TopicPartition, end: int
+) -> AsyncIterator[ConsumerRecord]:
+    """Those before `end`. One that the client itself can't read (a header's name is no UTF-8) is passed over:
+    once there was one, they are read one by one.
+    """
+    at_once: int | None = None
+    while (position := await consumer.position(place)) < end:
+        try:
+            polled = await consumer.getmany(place, timeout_ms=500, max_records=at_once)
+        except UnicodeDecodeError:
+            consumer.seek(place, position + 1 if at_once else position)
+            at_once = 1
+            continue
+        for record in polled.get(place, ()):
+            yield record
 
 
 def _entry(record: ConsumerRecord, name: str) -> Entry | None:

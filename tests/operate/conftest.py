@@ -126,6 +126,20 @@ def kiosk(running_kiosk: Kiosk) -> Iterator[Kiosk]:
         admin.post("/admin/dead-letters/redrive").raise_for_status()
 
 
+@pytest.fixture
+def order(kiosk: Kiosk) -> Iterator[httpx2.Client]:
+    """The admin port of the orders."""
+    with kiosk.admin(ORDER) as client:
+        yield client
+
+
+@pytest.fixture
+def seat(kiosk: Kiosk) -> Iterator[httpx2.Client]:
+    """The admin port of the seats."""
+    with kiosk.admin(SEAT) as client:
+        yield client
+
+
 def _project(port: int) -> Iterator[str]:
     """The declaration; the door is the gateway, which has no database and no dead letters."""
     yield f'[tool.clinic.systems.kiosk]\ngateway = "{DOOR}"'
