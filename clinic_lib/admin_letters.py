@@ -1,5 +1,7 @@
 """Dead letters on the admin port: list, show, redrive, discard."""
 
+import logging
+import re
 from typing import Any
 
 import orjson
@@ -11,11 +13,20 @@ from clinic_lib import letter_queue
 from clinic_lib.errors import CommandError, InvalidError, NotFoundError, TransientError, UnavailableError
 from clinic_lib.letter_queue import StoredLetter
 from clinic_lib.problems import problem_of
-from clinic_lib.queries import DEFAULT_LIMIT, LARGEST_ID, LARGEST_LIMIT, ResourceId, number_parameter
+from clinic_lib.queries import (
+    DEFAULT_LIMIT,
+    FILTER_TEXT,
+    LARGEST_ID,
+    LARGEST_LIMIT,
+    ResourceId,
+    number_parameter,
+)
 from clinic_lib.redrive import Redriver
 from clinic_lib.storage import SCHEMA, Database
 
-__all__ = ["following", "guarded", "json", "letter_routes", "page"]
+__all__ = ["following", "guarded", "json", "letter_routes", "page", "text_parameter"]
+
+log = logging.getLogger(__name__)
 
 STATES = ("failed", "retrying", "waiting", "malformed")
 
@@ -44,7 +55,7 @@ def letter_routes(database: Database, redriver: Redriver) -> list[BaseRoute]:
             raise InvalidError(f"state: one of {', '.join(STATES)}")
         limit, before = page(request)
         async with database.session() as session:
-            rows = await session.fetch(LIST, before, state, request.query_params.get("key"), limit + 1)
+            rows = await session.fetch(LIST, before, state, text_parameter(request, "key"), limit + 1)
         items = [dict(zip(NAMES, row, strict=True)) for row in rows]
         return json({"items": items[:limit], "next": following(request, items, limit)})
 
@@ -66,8 +77,8 @@ def letter_routes(database: Database, redriver: Redriver) -> list[BaseRoute]:
         return json(await redriver.redrive(await _stored(database, request)))
 
     async def redrive_some(request: Request) -> Response:
-        key = request.query_params.get("key")
-        return json(await (redriver.redrive_key(key) if key else redriver.redrive_all()))
+        key = text_parameter(request, "key")
+        return json(await (redriver.redrive_all() if key is None else redriver.redrive_key(key)))
 
     async def discard(request: Request) -> Response:
         letter = await _stored(database, request)
@@ -93,6 +104,9 @@ def guarded(answer: Any) -> Any:
             return problem_of(UnavailableError("the database can't be reached"))
         except CommandError as exc:
             return problem_of(exc)
+        except Exception as exc:
+            log.exception("admin.request failed: %s", request.url.path)
+            return problem_of(exc)
         return response
 
     return endpoint
@@ -102,6 +116,14 @@ def page(request: Request) -> tuple[int, int]:
     """How many, and before which id. Raises `InvalidError`."""
     limit = number_parameter(request, "limit", DEFAULT_LIMIT, LARGEST_LIMIT)
     return limit, number_parameter(request, "before", LARGEST_ID, LARGEST_ID)
+
+
+def text_parameter(request: Request, name: str) -> str | None:
+    """None when it is not given. Raises `InvalidError` for control characters, which no row holds."""
+    text = request.query_params.get(name)
+    if text is not None and not re.fullmatch(FILTER_TEXT, text):
+        raise InvalidError(f"{name}: no control characters")
+    return text
 
 
 def following(request: Request, items: list[dict[str, Any]], limit: int) -> str | None:

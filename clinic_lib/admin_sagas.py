@@ -1,7 +1,10 @@
 """Sagas on the admin port: how the instances stand that this service owns, and what it has handled of others."""
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from aiokafka.errors import KafkaError
@@ -12,9 +15,12 @@ from starlette.routing import BaseRoute, Route
 from clinic_lib.admin_letters import following, guarded, json, page
 from clinic_lib.decoding import Subscription
 from clinic_lib.errors import InvalidError, NotFoundError, UnavailableError
+from clinic_lib.handlers import Kind
 from clinic_lib.history import History
+from clinic_lib.inbox import RETENTION
 from clinic_lib.instances import Sagas
 from clinic_lib.messages import fast_uuid
+from clinic_lib.queries import FILTER_TEXT
 from clinic_lib.saga import Saga
 from clinic_lib.storage import SCHEMA, Database
 
@@ -54,8 +60,9 @@ class SagaRoutes:
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/sagas", guarded(self._many)),
-            Route("/sagas/{saga}/{subject}", guarded(self._one)),
+            Route("/sagas/{saga}/{subject:path}", guarded(self._one)),
             Route("/handled", guarded(self._handled), methods=["POST"]),
+            Route("/service", guarded(self._declared)),
         ]
 
     async def _many(self, request: Request) -> Response:
@@ -75,30 +82,50 @@ class SagaRoutes:
     async def _one(self, request: Request) -> Response:
         name, subject = request.path_params["saga"], request.path_params["subject"]
         topic = self._named(name).starts.declaration.topic
-        async with self._database.session() as session:
-            rows = await session.fetch(SHOW, name, subject)
+        rows = []
+        if re.fullmatch(FILTER_TEXT, subject):
+            async with self._database.session() as session:
+                rows = await session.fetch(SHOW, name, subject)
         if not rows:
             raise NotFoundError(f"there is no {name} {subject}")
         found = _instance(rows[0])
         try:
-            events = await self._history.of(topic, subject, found["correlation_id"], found["started_at"])
+            events = await self._history.of(topic, found["key"], found["started_at"])
         except (KafkaError, OSError, TimeoutError) as exc:
             raise UnavailableError(f"the log can't be read: {exc!r}") from exc
         return json(found | {"history": events})
 
     async def _handled(self, request: Request) -> Response:
-        """Which of these messages this service has handled, and which wait in its dead letters."""
-        try:
-            ids = [fast_uuid(each) for each in orjson.loads(await request.body())["message_ids"][:MOST_IDS]]
-        except (ValueError, KeyError, TypeError) as exc:
-            raise InvalidError(f'send {{"message_ids": [at most {MOST_IDS} UUIDs]}}') from exc
+        """Which of these messages this service has handled, and which wait in its dead letters.
+
+        Whether it handled one that is older than what the inbox keeps is forgotten.
+        """
+        ids = _message_ids(await request.body())
         async with self._database.session() as session:
             inbox = await session.fetch(HANDLED, ids)
             parked = await session.fetch(PARKED, ids)
-        receives = sorted(name.decode() for name, each in self._known.items() if each.handlers)
         waits = {row[0] for row in parked}
         done = [row[0] for row in inbox if row[0] not in waits]
-        return json({"receives": receives, "handled": done, "parked": sorted(waits)})
+        unknown = {str(each) for each in ids if _is_old(each)}.difference(waits, done)
+        receives = [name for name, _ in self._handlers()]
+        return json(
+            {"receives": receives, "handled": done, "parked": sorted(waits), "forgotten": sorted(unknown)}
+        )
+
+    async def _declared(self, request: Request) -> Response:
+        """What this service handles, what of it only for views, and which sagas it owns."""
+        return json(
+            {
+                "receives": [name for name, _ in self._handlers()],
+                "projects": [name for name, kinds in self._handlers() if kinds == {"projection"}],
+                "sagas": [each.name for each in self._sagas.all],
+            }
+        )
+
+    def _handlers(self) -> list[tuple[str, set[Kind]]]:
+        """Each type that functions handle, and their kinds."""
+        found = ((name.decode(), {each.kind for each in read.handlers}) for name, read in self._known.items())
+        return sorted((name, kinds) for name, kinds in found if kinds)
 
     def _named(self, name: str) -> Saga:
         saga = self._sagas.named(name)
@@ -109,3 +136,19 @@ class SagaRoutes:
 
 def _instance(row: Any) -> dict[str, Any]:
     return dict(zip(NAMES, row[:-1], strict=True)) | {"stuck": list(orjson.loads(row[-1]).values())}
+
+
+def _message_ids(body: bytes) -> list[UUID]:
+    try:
+        ids = [fast_uuid(each) for each in orjson.loads(body)["message_ids"]]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise InvalidError('send {"message_ids": [UUIDs]}') from exc
+    if len(ids) > MOST_IDS:
+        raise InvalidError(f"message_ids: at most {MOST_IDS}")
+    return ids
+
+
+def _is_old(message_id: UUID) -> bool:
+    """Of a UUIDv7, whose first 48 bits are milliseconds."""
+    made_at = (message_id.int >> 80) / 1000
+    return datetime.now(UTC).timestamp() - made_at > RETENTION.total_seconds()

@@ -161,10 +161,13 @@ def done_events(barrier: Barrier, saga: str, compensation: Handler) -> list[Even
 
 
 def _done(step: Handler, run: Run) -> Event | None:
+    """What a run answered; None when it was nothing. Raises where the step does not declare it any more."""
+    if run.done is None:
+        return None
     for event in step.events:
-        if event.declaration.type == run.done_type and run.done is not None:
+        if event.declaration.type == run.done_type:
             return event.read(run.done, run.done_version or 1)
-    return None
+    raise ValueError(f"{step.name} answered with {run.done_type}, which it does not declare any more")
 
 
 async def _call(

@@ -1,11 +1,10 @@
 """History: what the log says of one saga, over all services, in the order in which it happened."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
-from uuid import UUID
 
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -15,6 +14,8 @@ from clinic_lib.relay import partition_of
 __all__ = ["Entry", "History"]
 
 READ_SECONDS = 10.0
+CLOCKS_DIFFER_BY = timedelta(minutes=1)
+"""At most, between the process that began a saga and the one that sent the event."""
 
 
 class Entry(TypedDict):
@@ -24,6 +25,7 @@ class Entry(TypedDict):
     type: str
     source: str
     time: str
+    correlation_id: str
     causation_id: str | None
     partition: int
     offset: int
@@ -35,43 +37,68 @@ class History:
     def __init__(self, make_consumer: Callable[[], AIOKafkaConsumer]) -> None:
         self._make_consumer = make_consumer
 
-    async def of(self, topic: str, subject: str, correlation_id: UUID, since: datetime) -> list[Entry]:
-        """The saga's events since its start. Raises `TimeoutError` after 10 s, and Kafka's errors."""
-        consumer, key = self._make_consumer(), subject.encode()
+    async def of(self, topic: str, name: str, since: datetime) -> list[Entry]:
+        """The events of the saga `name` (as `order_id:17`) since its start, also those of later requests.
+
+        Raises `TimeoutError` after 10 s, and Kafka's errors.
+        """
+        consumer, key = self._make_consumer(), name.partition(":")[2].encode()
         found: dict[str, Entry] = {}
         async with asyncio.timeout(READ_SECONDS):
-            await consumer.start()
+            consumer.subscribe([topic])  # a client without topics knows nothing of their partitions
             try:
-                partitions = consumer.partitions_for_topic(topic) or {0}
-                place = TopicPartition(topic, partition_of(key, len(partitions)))
+                await consumer.start()
+                place = TopicPartition(topic, partition_of(key, len(consumer.assignment()) or 1))
+                consumer.unsubscribe()
                 consumer.assign([place])
                 await self._go_to(consumer, place, since)
                 (end,) = (await consumer.end_offsets([place])).values()
-                while await consumer.position(place) < end:
-                    for record in (await consumer.getmany(place, timeout_ms=500)).get(place, ()):
-                        if record.key == key and (entry := _entry(record, correlation_id)):
-                            found.setdefault(entry["message_id"], entry)
+                async for record in _records(consumer, place, end):
+                    if record.key == key and (entry := _entry(record, name)):
+                        found.setdefault(entry["message_id"], entry)
             finally:
                 await consumer.stop()
         return list(found.values())
 
     async def _go_to(self, consumer: AIOKafkaConsumer, place: TopicPartition, since: datetime) -> None:
-        at = (await consumer.offsets_for_times({place: int(since.timestamp() * 1000)}))[place]
+        first_ms = int((since - CLOCKS_DIFFER_BY).timestamp() * 1000)
+        at = (await consumer.offsets_for_times({place: first_ms}))[place]
         if at is None:
             await consumer.seek_to_end(place)
         else:
             consumer.seek(place, at.offset)
 
 
-def _entry(record: ConsumerRecord, correlation_id: UUID) -> Entry | None:
+async def _records(
+    consumer: AIOKafkaConsumer, place: TopicPartition, end: int
+) -> AsyncIterator[ConsumerRecord]:
+    """Those before `end`. One that the client itself can't read (a header's name is no UTF-8) is passed over:
+    once there was one, they are read one by one.
+    """
+    at_once: int | None = None
+    while (position := await consumer.position(place)) < end:
+        try:
+            polled = await consumer.getmany(place, timeout_ms=500, max_records=at_once)
+        except UnicodeDecodeError:
+            consumer.seek(place, position + 1 if at_once else position)
+            at_once = 1
+            continue
+        for record in polled.get(place, ()):
+            yield record
+
+
+def _entry(record: ConsumerRecord, name: str) -> Entry | None:
+    """None for what is no event of ours, or of another kind of saga with that id."""
+    field, _, subject = name.partition(":")
     with suppress(ValueError, KeyError, TypeError):
         wire = orjson.loads(record.value)
-        if wire["correlationid"] == str(correlation_id):
+        if str(wire["data"][field]) == subject:
             return Entry(
                 message_id=wire["id"],
                 type=wire["type"],
                 source=wire["source"],
                 time=wire["time"],
+                correlation_id=wire["correlationid"],
                 causation_id=wire.get("causationid"),
                 partition=record.partition,
                 offset=record.offset,

@@ -66,27 +66,29 @@ saga = Table(
     postgresql_with={"fillfactor": 70},
 )
 
-SAVE = f"""
-with change as (
-    select * from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::timestamptz[],
-        $7::timestamptz[], $8::bytea[], $9::integer[], $10::text[], $11::timestamptz[], $12::text[], $13::text[])
-        as c (saga, key, subject, message_id, correlation_id, started_at,
-            deadline_at, started, started_version, state, ended_at, stuck, freed)
-), added as (
-    insert into {SCHEMA}.saga (saga, key, subject, state, started_at, deadline_at, ended_at, message_id,
-        correlation_id, started, started_version, stuck)
-    select saga, key, subject, coalesce(state, 'running'), started_at, case when state is null then deadline_at end,
-        ended_at, message_id, correlation_id, case when state is null then started end, started_version, stuck::jsonb
-    from change where message_id is not null order by saga, key
-    on conflict (saga, key) do nothing
-)
+BEGIN = f"""
+insert into {SCHEMA}.saga (saga, key, subject, message_id, correlation_id, started_at, deadline_at, started,
+    started_version, state, ended_at, stuck)
+select saga, key, subject, message_id, correlation_id, started_at, deadline_at, started,
+    started_version, state, ended_at, stuck::jsonb
+from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::timestamptz[],
+    $7::timestamptz[], $8::bytea[], $9::integer[], $10::text[], $11::timestamptz[], $12::text[])
+    as c (saga, key, subject, message_id, correlation_id, started_at, deadline_at, started,
+        started_version, state, ended_at, stuck)
+order by saga, key
+on conflict (saga, key) do nothing
+"""
+
+CHANGE = f"""
 update {SCHEMA}.saga s set
     state = coalesce(c.state, s.state),
     ended_at = coalesce(c.ended_at, s.ended_at),
     deadline_at = case when c.state is null then s.deadline_at end,
     started = case when c.state is null then s.started end,
     stuck = (s.stuck - array(select jsonb_array_elements_text(c.freed::jsonb))) || c.stuck::jsonb
-from change c where s.saga = c.saga and s.key = c.key and c.message_id is null
+from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
+    as c (saga, key, state, ended_at, stuck, freed)
+where s.saga = c.saga and s.key = c.key
 """
 
 ENDED = f"""
@@ -161,8 +163,9 @@ class Start(NamedTuple):
     started: bytes | None
     started_version: int
 
-
-NO_START = (None, None, None, None, None, None)
+    def ended(self) -> "Start":
+        """Without what is kept only until the end."""
+        return self._replace(deadline_at=None, started=None)
 
 
 @dataclass(slots=True)
@@ -190,7 +193,10 @@ class Ledger:
         for each in self.sagas.concerned(type(event)):
             if isinstance(event, each.deadline_reached):
                 continue
-            change = self.changes.setdefault((each.name, key_of(event)), Change(event.subject))
+            name = each.name, key_of(event)
+            change = self.changes.get(name)
+            if change is None:
+                change = self.changes[name] = Change(event.subject)
             if isinstance(event, Stuck):
                 change.freed.pop(event.service, None)
                 change.stuck[event.service] = event.model_dump(mode="json", include=set(Stuck.model_fields))
@@ -202,7 +208,7 @@ class Ledger:
             else:
                 change.state = "compensated" if event.declaration.failure else "completed"
                 change.ended_at = envelope.time
-                self.ended.add((each.name, key_of(event)))
+                self.ended.add(name)
 
     def has_ended(self, deadline: Event) -> bool:
         """Whether the instance that `deadline` is about ended before it could be handled."""
@@ -234,15 +240,21 @@ class Due(NamedTuple):
 
 
 async def save(transaction: Transaction, ledger: Ledger) -> None:
-    """Store what became of the instances; the caller holds their keys' locks. One statement."""
-    rows = [
-        (
-            *(name, key, each.subject, *(each.start or NO_START), each.state, each.ended_at),
-            *(orjson.dumps(each.stuck).decode(), orjson.dumps(list(each.freed)).decode()),
-        )
-        for (name, key), each in ledger.changes.items()
-    ]
-    await transaction.execute(SAVE, *(list(column) for column in zip(*rows, strict=True)))
+    """Store what became of the instances; the caller holds their keys' locks. One statement for those that
+    began, one for others.
+    """
+    begun, changed = [], []
+    for (name, key), each in ledger.changes.items():
+        stuck = orjson.dumps(each.stuck).decode() if each.stuck else "{}"
+        if each.start is not None:
+            start = each.start if each.state is None else each.start.ended()
+            begun.append((name, key, each.subject, *start, each.state or "running", each.ended_at, stuck))
+        else:
+            freed = orjson.dumps(list(each.freed)).decode() if each.freed else "[]"
+            changed.append((name, key, each.state, each.ended_at, stuck, freed))
+    for statement, rows in ((BEGIN, begun), (CHANGE, changed)):
+        if rows:
+            await transaction.execute(statement, *(list(column) for column in zip(*rows, strict=True)))
 
 
 async def load_ended(transaction: Transaction, deadlines: Iterable[Event], ledger: Ledger) -> None:

@@ -218,7 +218,7 @@ class Event(Message):
 class Envelope(NamedTuple):
     """The metadata of a message: where it came from, when, and what caused it.
 
-    `correlation_id` is the id of the message that began the whole visit or order; `causation_id` that of the
+    `correlation_id` is the id of the command that all of this goes back to; `causation_id` that of the
     message whose handling published this one (None for a command).
     """
 

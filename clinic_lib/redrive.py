@@ -109,10 +109,9 @@ class Redriver:
         return await self.redrive_key(letter.parked_key) if letter.parked_key is not None else Outcome()
 
     def _freed(self, letter: StoredLetter, key: str) -> outbox.Outgoing:
-        plan, message_id = self._executor.plan, letter.message_id or new_message_id()
-        event = notice(Freed, letter.topic, key)(service=plan.service, message_id=message_id)
-        encoder = plan.encoder()
-        return encoder.write(event, Envelope(message_id, encoder.time, plan.service, message_id))
+        plan, cause = self._executor.plan, self._delivery(letter).envelope
+        event = notice(Freed, letter.topic, key)(service=plan.service, message_id=cause.message_id)
+        return plan.encoder().write(event, cause)
 
     async def _handle(self, letters: list[StoredLetter]) -> None:
         work = Redrive([self._delivery(letter) for letter in letters])

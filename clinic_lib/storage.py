@@ -114,6 +114,8 @@ class Database:
                 "command_timeout": 60,
                 "server_settings": {
                     "idle_in_transaction_session_timeout": f"{idle_seconds}s",
+                    # the same while the server can't get rid of a large result: that is not idle
+                    "tcp_user_timeout": f"{idle_seconds}s",
                     "jit": "off",
                 },
             },

@@ -6,7 +6,7 @@ KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL, when set, name servers to use instead 
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +41,12 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running(postgresql, folder):
         yield postgresql.url
     shutil.rmtree(postgresql.folder.resolve())
+
+
+@pytest.fixture(scope="session")
+def servers(kafka_bootstrap_servers: str, postgresql_url: str) -> Mapping[str, str]:
+    """The session's Kafka and PostgreSQL, as the environment names them."""
+    return {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap_servers, "DATABASE_URL": postgresql_url}
 
 
 @contextmanager

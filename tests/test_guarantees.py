@@ -1,4 +1,4 @@
-"""The page of guarantees names tests that exist."""
+"""The page of guarantees, and those on change and restore, name tests that exist."""
 
 import ast
 import re
@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-PAGE = (TESTS.parent / "docs" / "guarantees.md").read_text()
+PAGES = [(TESTS.parent / "docs" / f"{name}.md").read_text() for name in ("guarantees", "change", "restore")]
 
 
 def named() -> list[tuple[str, str]]:
-    """File and test, as the page's tables name them: `::test_b` is of the file named last in its line."""
+    """File and test, as the pages name them: `::test_b` is of the file named last in its row or section."""
     found = []
-    for line in PAGE.splitlines():
+    for part in (part for page in PAGES for part in re.split(r"\n#|\n\|", page)):
         file = ""
-        for path, test in re.findall(r"`((?:\w+/)*\w+\.py)?(?:::(test_\w+))?`", line):
+        for path, test in re.findall(r"`((?:\w+/)*\w+\.py)?(?:::(test_\w+))?`", part):
             file = path or file
             if test:
                 found.append((file, test))
@@ -32,6 +32,6 @@ def test_each_promise_is_proven_by_a_test_that_exists(file: str, test: str) -> N
 
 
 def test_every_row_of_a_table_names_its_proof() -> None:
-    rows = [line for line in PAGE.split("## Not promised")[0].splitlines() if line.startswith("| ")]
+    rows = [line for line in PAGES[0].split("## Not promised")[0].splitlines() if line.startswith("| ")]
 
     assert [row for row in rows if "::test_" not in row and "proven by" not in row and ".py" not in row] == []

@@ -26,6 +26,7 @@ SystemName = Annotated[
     str | None, typer.Argument(help="A system of pyproject.toml; the first one without it.")
 ]
 ChildName = Annotated[str, typer.Argument(help="A service, kafka or postgresql.")]
+PUBLIC = ("name", "pid", "port", "state")
 COLOURS = {"running": "green", "starting": "yellow", "draining": "yellow", "stopped": "dim", "dead": "red"}
 
 
@@ -122,7 +123,7 @@ def _folder() -> ClinicFolder:
 
 
 def _public(entry: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in entry.items() if name != "detail"}
+    return {name: value for name, value in entry.items() if name in PUBLIC}
 
 
 def _table(now: Status) -> Table:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,23 @@ class ClinicFolder:
         """The shorter of its two paths: a Unix socket's has 107 bytes at most."""
         absolute = str(self.path / "control.sock")
         return min(absolute, os.path.relpath(absolute), key=len)
+
+    @property
+    def admin_token(self) -> str:
+        """What opens the services' admin ports in this run."""
+        return self._token.read_text()
+
+    def make_admin_token(self) -> str:
+        """ADMIN_TOKEN of the environment, otherwise a new one each run; only the owner can read it."""
+        token = os.environ.get("ADMIN_TOKEN") or secrets.token_urlsafe(32)
+        self._token.unlink(missing_ok=True)
+        self._token.touch(0o600)
+        self._token.write_text(token)
+        return token
+
+    @property
+    def _token(self) -> Path:
+        return self.path / "admin_token"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -4,12 +4,14 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 
 from clinic_lib.local.ports import LOOPBACK
 from clinic_lib.local.program import Launch, Say
 from clinic_lib.local.project import ServiceDeclaration
+from clinic_lib.local.status import Declared
 
 __all__ = ["MOST_REPLICAS", "Replica"]
 
@@ -19,13 +21,17 @@ MOST_REPLICAS = 9
 
 
 class Replica:
-    """Replica `number` (1, 2, …) of a service; all share its port, each has its own admin port."""
+    """Replica `number` (1, 2, …) of a service; all share its port, each has its own admin port.
+
+    `declared` is what it said of itself when it last began to serve.
+    """
 
     def __init__(
         self, service: ServiceDeclaration, number: int, *, folder: Path, environment: Mapping[str, str]
     ) -> None:
         self.service = service
         self.number = number
+        self.declared: Declared | None = None
         self._folder = folder
         self._environment = environment
 
@@ -61,12 +67,18 @@ class Replica:
 
     async def why_not_serving(self) -> str | None:
         """It serves when its admin port says that it is ready."""
-        url = f"http://{LOOPBACK}:{self.admin_port}/health/ready"
+        admin = f"http://{LOOPBACK}:{self.admin_port}"
         try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
-                session.get(url) as answer,
-            ):
-                return None if answer.ok else f"{url} answers {answer.status} {await answer.text()}"
+            async with aiohttp.ClientSession(admin, timeout=aiohttp.ClientTimeout(total=2)) as session:
+                async with session.get("/health/ready") as answer:
+                    if not answer.ok:
+                        return f"{admin}/health/ready answers {answer.status} {await answer.text()}"
+                self.declared = await self._ask_what_it_is(session)
+                return None
         except (aiohttp.ClientError, TimeoutError) as exc:
-            return f"{url} does not answer ({exc or 'it takes too long'})"
+            return f"{admin} does not answer ({exc or 'it takes too long'})"
+
+    async def _ask_what_it_is(self, session: aiohttp.ClientSession) -> Declared | None:
+        token = self._environment.get("ADMIN_TOKEN", "")
+        async with session.get("/admin/service", headers={"Authorization": f"Bearer {token}"}) as answer:
+            return cast("Declared", await answer.json()) if answer.ok else None

@@ -28,11 +28,17 @@ class Replicas:
     ) -> None:
         self.service = service
         self.children: list[Child] = []
+        self._replicas: list[Replica] = []
         self._environment = environment
         self._project = project
         self._logs = logs
         self._say = say
         self._add()
+
+    @property
+    def processes(self) -> list[tuple[Replica, Child]]:
+        """Each replica with the child that runs it."""
+        return list(zip(self._replicas, self.children, strict=True))
 
     def require_ports(self) -> None:
         """Raises `StackError` when a port that they need is in use."""
@@ -65,7 +71,7 @@ class Replicas:
                 f"A service has 1 to {MOST_REPLICAS} replicas, not {replicas}: end it by `clinic stop`."
             )
         surplus = self.children[replicas:]
-        del self.children[replicas:]
+        del self.children[replicas:], self._replicas[replicas:]
         while len(self.children) < replicas:
             self._add()
         await asyncio.gather(self.start(), *(child.stop() for child in surplus))
@@ -76,4 +82,5 @@ class Replicas:
             f"{self.service.name}.log" if number == 1 else f"{self.service.name}-{number}.log"
         )
         replica = Replica(self.service, number, folder=self._project, environment=self._environment)
+        self._replicas.append(replica)
         self.children.append(Child(replica, log, self._say))

@@ -28,10 +28,11 @@ class Stack:
     ) -> None:
         self.infrastructure = Infrastructure(project, folder, progress)
         self._progress = progress
+        token = {"ADMIN_TOKEN": folder.make_admin_token()}
         self._services = {
             service.name: Replicas(
                 service,
-                self.infrastructure.environment(service),
+                {**self.infrastructure.environment(service), **token},
                 project=project.folder,
                 logs=folder.logs,
                 say=partial(progress.say, service.name),
@@ -82,9 +83,14 @@ class Stack:
         """Of every child."""
         return Status(
             services=[
-                ServiceStatus(**_status(child), port=replicas.service.port)
+                ServiceStatus(
+                    **_status(child),
+                    port=replicas.service.port,
+                    admin_port=replica.admin_port,
+                    declared=replica.declared,
+                )
                 for replicas in self._services.values()
-                for child in replicas.children
+                for replica, child in replicas.processes
             ],
             infrastructure=[_status(child) for child in self.infrastructure.children.values()],
         )

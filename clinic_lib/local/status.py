@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-__all__ = ["InfrastructureStatus", "ServiceStatus", "Status"]
+__all__ = ["Declared", "InfrastructureStatus", "ServiceStatus", "Status"]
 
 
 class InfrastructureStatus(TypedDict):
@@ -14,10 +14,20 @@ class InfrastructureStatus(TypedDict):
     detail: str
 
 
+class Declared(TypedDict):
+    """What a service says of itself: types it handles, those of them only for views, and sagas it owns."""
+
+    receives: list[str]
+    projects: list[str]
+    sagas: list[str]
+
+
 class ServiceStatus(InfrastructureStatus):
-    """A replica of a service."""
+    """A replica of a service; `declared` is None before it has served, and for a program of another kind."""
 
     port: int
+    admin_port: int
+    declared: Declared | None
 
 
 class Status(TypedDict):

@@ -3,11 +3,12 @@
 order placed → seats reserved or refused → order confirmed or cancelled; my page shows all of them.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from clinic_lib.messages import Command, Event, Id, Text
+from clinic_lib.saga import Saga
 from clinic_lib.service import Service
 from clinic_lib.storage import COLUMN_TYPES, NewIds
 
@@ -113,6 +114,18 @@ def confirm(event: SeatsReserved, order: Order) -> OrderConfirmed:
 def cancel(event: SeatsRefused, done: OrderPlaced, order: Order) -> OrderCancelled:
     order.status = "cancelled"
     return OrderCancelled(order_id=event.order_id, reason=event.reason)
+
+
+reservation = Saga(
+    "reservation", starts=OrderPlaced, ends=(OrderConfirmed, OrderCancelled), deadline=timedelta(minutes=15)
+)
+order_service.saga(reservation)
+
+
+@order_service.deadline(reservation)
+def expire(event: OrderPlaced, order: Order) -> OrderCancelled:
+    order.status = "cancelled"
+    return OrderCancelled(order_id=event.order_id, reason="not confirmed in time")
 
 
 @page_service.projection

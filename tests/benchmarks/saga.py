@@ -97,7 +97,7 @@ async def _count(runtime: Runtime, statement: str) -> int:
 
 
 def _rename_topic(topic: str) -> None:
-    for event in OrderEvent.__subclasses__():
+    for event in (*OrderEvent.__subclasses__(), reservation.reservation.deadline_reached):
         declaration = event.declaration
         event.declaration = type(declaration)(
             declaration.type, topic, declaration.key, declaration.failure, declaration.version

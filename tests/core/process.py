@@ -18,10 +18,11 @@ Name = Literal["order", "seat", "page"]
 
 
 class ServiceProcess:
-    """`client` speaks to the public port, `admin` to the admin port."""
+    """`module` serves it as `serve_<name>`. `client` speaks to the public port, `admin` to the admin port."""
 
-    def __init__(self, name: Name, environment: dict[str, str]) -> None:
+    def __init__(self, name: Name, environment: dict[str, str], module: str = "tests.core.shop") -> None:
         self.name = name
+        self.module = module
         self.environment = environment
         self.port, self.admin_port = _free_port(), _free_port()
         self.client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=20)
@@ -35,7 +36,7 @@ class ServiceProcess:
         if crash_point:
             environment["CLINIC_CRASH_POINT"] = crash_point
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "clinic_lib.server", f"tests.core.shop:serve_{self.name}"),
+            *(sys.executable, "-m", "clinic_lib.server", f"{self.module}:serve_{self.name}"),
             cwd=ROOT,
             env=environment,
         )

@@ -23,7 +23,7 @@ from tests.core.shop import (
     SeatsReleased,
     SeatsReserved,
 )
-from tests.core.worker import Log, Worker, published, rows, sent, value
+from tests.core.worker import Log, Worker, letters, published, rows, sent, value
 
 STATE = "select case when stuck <> '{}' then 'stuck' else state end from clinic_lib.saga where key = $1"
 LATE = "update clinic_lib.saga set deadline_at = now() - interval '1 second' where deadline_at is not null"
@@ -91,6 +91,19 @@ async def test_the_last_end_tells(owner: Worker, database: Database) -> None:
     await owner.command(CancelOrder(order_id=number, reason="too late"), f"order_id:{number}")
 
     assert await state(database, number) == "compensated"
+
+
+async def test_an_end_of_an_instance_that_a_restore_took_away_is_no_trouble(
+    owner: Worker, database: Database
+) -> None:
+    number = await place(owner)
+    async with database.session() as session:
+        await session.execute("delete from clinic_lib.saga")
+
+    await owner.poll(Log().append(reserved(number)))
+
+    assert await value(database, "select count(*) from clinic_lib.saga") == 0
+    assert await letters(database) == []
 
 
 async def test_an_end_that_another_service_publishes_is_seen(database: Database) -> None:

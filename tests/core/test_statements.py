@@ -270,6 +270,46 @@ async def test_a_group_of_commands_about_rows_takes_the_same_number_for_10_and_5
     assert await value(database, """select count(*) from "order" where status = 'cancelled'""") == 510
 
 
+async def test_the_ends_of_own_sagas_take_one_more_for_10_as_for_500(database: Database) -> None:
+    """Against the same service that owns no saga."""
+    idle = Service(shop.order_service.name, system="shop")
+    idle.handlers = list(shop.order_service.handlers)
+    async with database.session() as session:
+        await session.execute(
+            """insert into "order" select i, 1, 1, 'placed', now() from generate_series(1, 2000) i"""
+        )
+    log = Log()
+
+    counts = []
+    for first, size, service in (
+        (1, SIZES[0], shop.order_service),
+        (100, SIZES[1], shop.order_service),
+        (1000, SIZES[1], idle),
+    ):
+        answers = [SeatsReserved(order_id=n, seat_id=1, quantity=1) for n in range(first, first + size)]
+        counts.append(await statements_of_a_poll(Worker(service, database), answers, log))
+
+    report("a poll that ends sagas, the last one of a service that owns none", counts)
+    assert counts[0] == counts[1] == counts[2] + 1
+
+
+async def test_a_redrive_takes_the_same_number_for_10_and_500(database: Database) -> None:
+    worker, log = Worker(shop.seat_service, database), Log()
+
+    counts = []
+    for number, size in enumerate(SIZES, 900):
+        lost = [OrderPlaced(order_id=number, seat_id=number, quantity=1) for _ in range(size)]
+        await worker.poll(*(log.append(each) for each in lost))
+        async with database.session() as session:
+            await session.execute("insert into seat values ($1, 1000)", number)
+        async with counting(database) as counted:
+            assert (await worker.redriver.redrive_key(f"order_id:{number}")).handled == size
+        counts.append(len(counted.statements))
+
+    report("a redrive", counts)
+    assert counts[0] == counts[1]
+
+
 async def test_failed_and_waiting_messages_take_the_same_number_for_10_and_500(database: Database) -> None:
     worker, log = Worker(shop.seat_service, database), Log()
     nowhere = 999

@@ -129,6 +129,28 @@ async def test_a_compensation_is_handed_what_an_older_version_did(worker: Worker
     assert await value(database, "select status from my_page") == "took 2 for 200 back"
 
 
+async def test_a_run_whose_answer_is_not_declared_any_more_is_not_passed_over(
+    worker: Worker, database: Database
+) -> None:
+    """The step was changed too early: somebody has to put the event back into its return type."""
+    log = Log()
+    await worker.poll(log.append(OrderPlaced(order_id=1, seat_id=1, quantity=2)))
+    async with database.session() as session:
+        await session.execute("update clinic_lib.barrier set done_type = 'SeatsGiven'")
+
+    await worker.poll(log.append(OrderCancelled(order_id=1, reason="late")))
+
+    ((state, key, error),) = await letters(database)
+    assert (state, key) == ("retrying", "order_id:1")
+    assert error is not None
+    assert "sell answered with SeatsGiven, which it does not declare any more" in error
+    async with database.session() as session:
+        await session.execute("update clinic_lib.barrier set done_type = 'SeatsSold'")
+    await worker.redriver.redrive_all()
+    assert await letters(database) == []
+    assert await value(database, "select status from my_page") == "took 2 for 7 back"
+
+
 async def test_a_type_that_an_older_consumer_does_not_know_is_passed_over(
     worker: Worker, database: Database
 ) -> None:

@@ -126,12 +126,6 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
     ClinicFolder(tmp_path).erase()
 
 
-@pytest.fixture(scope="session")
-def servers(kafka_bootstrap_servers: str, postgresql_url: str) -> Mapping[str, str]:
-    """The session's Kafka and PostgreSQL, as the environment names them."""
-    return dict(zip(SERVER_VARIABLES, (kafka_bootstrap_servers, postgresql_url), strict=True))
-
-
 @pytest.fixture
 def clinic_beside(tmp_path: Path, servers: Mapping[str, str]) -> Clinic:
     """The same project on the session's servers; a test may do with it what it likes."""

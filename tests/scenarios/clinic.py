@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[2]
 PORT_OFFSET = int(os.environ.get("CLINIC_TEST_PORT_OFFSET", "22000"))
 """Added to every port, so that the suite runs beside a clinic that is up, and beside another suite."""
 
+ADMIN_TOKEN = "for the tests"
 DEADLINE_SECONDS = 10
 """Of an order, so that a test can wait for it; far beyond what a busy machine takes to confirm one."""
 
@@ -75,6 +76,12 @@ class Clinic:
     def client(self, service: str = "gateway") -> httpx2.Client:
         return httpx2.Client(base_url=self.url(service), timeout=10)
 
+    def admin(self, service: str, path: str) -> dict[str, Any]:
+        """What a service answers on its admin port."""
+        address = f"http://127.0.0.1:{self.ports[service] + 1000}/admin{path}"
+        answer = httpx2.get(address, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=10)
+        return dict(answer.raise_for_status().json())
+
     def run(self, *arguments: str) -> str:
         """What `clinic …` prints; it must end well."""
         finished = subprocess.run(
@@ -109,7 +116,7 @@ def running_clinic(folder: Path, *systems: str) -> Iterator[Clinic]:
     write_project(folder, systems)
     project = read_project(folder)
     assert project is not None
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ADMIN_TOKEN": ADMIN_TOKEN}
     with (
         (folder / "up.log").open("w") as log,
         subprocess.Popen(

@@ -28,11 +28,16 @@ UNKNOWN_BLOCK = 2**63 - 1
 
 @pytest.fixture(scope="module", autouse=True)
 def _two_seat_processes(clinic: Clinic) -> None:
-    """From here on; partitions that changed hands may rest for some seconds, so they are used before."""
+    """From here on."""
     clinic.run("scale", "seat", "2")
     with clinic.client("reservation_gateway") as client:
-        for order in [Order(client, UNKNOWN_BLOCK, 1) for _ in range(2 * PARTITIONS)]:
-            order.ends_as("cancelled", within=SETTLES_WITHIN_SECONDS)
+        use_every_partition(client)
+
+
+def use_every_partition(client: httpx2.Client) -> None:
+    """Partitions that changed hands may rest for some seconds."""
+    for order in [Order(client, UNKNOWN_BLOCK, 1) for _ in range(2 * PARTITIONS)]:
+        order.ends_as("cancelled", within=SETTLES_WITHIN_SECONDS)
 
 
 def has_free(client: httpx2.Client, block: int, free: int) -> None:
@@ -98,6 +103,7 @@ def test_an_order_that_nobody_answers_is_cancelled_by_its_deadline_and_late_seat
     assert shown["reason"] == "not confirmed in time"
 
     clinic.run("start", "seat")
+    use_every_partition(box_office)
     released = partial(event_types, clinic, order.id)
     eventually(lambda: "SeatsReleased" in released() or None, within=SETTLES_WITHIN_SECONDS)
     assert free_seats(box_office, block) == 5
@@ -108,6 +114,29 @@ def event_types(clinic: Clinic, order: int) -> list[str]:
     """What the log says of an order."""
     records = [record for record in read_log(clinic, "reservation") if record.key == str(order).encode()]
     return [dict(record.headers)["type"].decode() for record in records]
+
+
+def test_the_order_service_knows_how_each_saga_stands_with_its_whole_history(
+    clinic: Clinic, box_office: httpx2.Client
+) -> None:
+    block = create_seats(box_office, 5)
+    order, refused = Order(box_office, block, 3), Order(box_office, block, 6)
+    order.ends_as("confirmed")
+    refused.ends_as("cancelled")
+    confirmed = ["OrderPlaced", "SeatsReserved", "OrderConfirmed"]
+    assert saga(clinic, order) == ("completed", confirmed)
+    assert saga(clinic, refused) == ("compensated", ["OrderPlaced", "SeatsRefused", "OrderCancelled"])
+
+    order.cancel()
+
+    compensated = "compensated", [*confirmed, "OrderCancelled", "SeatsReleased"]
+    eventually(lambda: saga(clinic, order) == compensated or None)
+
+
+def saga(clinic: Clinic, order: Order) -> tuple[str, list[str]]:
+    """The state of an order's saga, and what happened in it."""
+    shown = clinic.admin("order", f"/sagas/reservation/{order.id}")
+    return shown["state"], [entry["type"] for entry in shown["history"]]
 
 
 def test_of_two_who_cancel_an_order_at_once_one_is_refused(box_office: httpx2.Client) -> None:

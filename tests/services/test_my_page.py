@@ -93,3 +93,16 @@ def test_seats_reserved_behind_a_cancellation_name_the_block_and_bring_nothing_b
     )
     assert page.since == NOON + timedelta(minutes=1)
     assert statuses(page) == ["placed", "cancelled"]
+
+
+def test_what_is_said_again_is_no_step() -> None:
+    page = after(RESERVED, CONFIRMED, RESERVED, CONFIRMED, CANCELLED, CANCELLED)
+
+    assert (page.status, page.since) == ("cancelled", NOON + timedelta(minutes=5))
+    assert statuses(page) == ["placed", "confirmed", "cancelled"]
+
+
+def test_a_confirmation_behind_a_cancellation_takes_its_reason_away() -> None:
+    page = after(CANCELLED, CONFIRMED)
+
+    assert (page.status, page.reason) == ("confirmed", None)

@@ -55,12 +55,33 @@ def test_reserved_seats_confirm_the_order() -> None:
     assert row == order("confirmed")
 
 
-def test_seats_reserved_too_late_do_not_confirm_a_cancelled_order() -> None:
-    row = order("cancelled", "changed my mind")
+@pytest.mark.parametrize("status", ["confirmed", "cancelled"])
+def test_seats_reserved_again_or_too_late_change_no_order_that_has_its_answer(status: OrderStatus) -> None:
+    row = order(status)
 
     assert domain.confirm(RESERVED, row) is None
+    assert domain.disown(RESERVED, row) is None
 
-    assert row == order("cancelled", "changed my mind")
+    assert row == order(status)
+
+
+def test_an_order_that_a_restore_took_away_is_cancelled_whatever_comes_about_it() -> None:
+    unknown = OrderCancelled(order_id=7, reason="the order is not known here any more")
+
+    assert domain.confirm(RESERVED, None) is None
+    assert domain.disown(RESERVED, None) == unknown
+    assert domain.disown(REFUSED, None) == unknown
+    assert domain.expire(PLACED, None) == unknown
+    assert domain.recall(unknown, None) is None
+
+
+@pytest.mark.parametrize("status", ["placed", "confirmed"])
+def test_an_order_s_own_cancellation_holds_after_a_restore_and_is_said_again(status: OrderStatus) -> None:
+    row = order(status)
+
+    assert domain.recall(BY_THE_CUSTOMER, row) == BY_THE_CUSTOMER
+    assert row == order("cancelled", BY_THE_CUSTOMER.reason)
+    assert domain.recall(BY_THE_CUSTOMER, row) is None
 
 
 def test_refused_seats_cancel_the_order_with_their_reason() -> None:

@@ -82,13 +82,12 @@ def name_seats(event: SeatsReserved | SeatsRefused, page: MyPage) -> None:
 
 
 def follow(event: OrderConfirmed | OrderCancelled, page: MyPage, at: datetime) -> None:
-    if isinstance(event, OrderCancelled):
-        page.status = "cancelled"
-        page.reason = event.reason
-    else:
-        page.status = "confirmed"
-    page.since = at
-    page.steps = [*page.steps, _step(page.status, at)]
+    """A service that was restored says again what it had said: that is no step of the order."""
+    status: OrderStatus = "cancelled" if isinstance(event, OrderCancelled) else "confirmed"
+    page.reason = event.reason if isinstance(event, OrderCancelled) else None
+    if page.status != status:
+        page.status, page.since = status, at
+        page.steps = [*page.steps, _step(status, at)]
 
 
 def _step(status: OrderStatus, at: datetime) -> dict[str, object]:

@@ -1,4 +1,8 @@
-"""The order: placed by a customer, confirmed when its seats are reserved, cancelled when they can't be."""
+"""The order: placed by a customer, confirmed when its seats are reserved, cancelled when they can't be.
+
+After a restore to an earlier time the log knows more than the table: orders that are gone here, and ends that
+were published already. So what comes from the log looks at the row before it answers, and may find none.
+"""
 
 from datetime import datetime
 
@@ -16,6 +20,8 @@ from services.reservation.contracts import (
     SeatsRefused,
     SeatsReserved,
 )
+
+UNKNOWN = "the order is not known here any more"
 
 
 class Base(MappedAsDataclass, DeclarativeBase):
@@ -65,9 +71,9 @@ def cancel(command: CancelOrder, order: Order) -> OrderCancelled:
     return _cancel(order, "cancelled by the customer")
 
 
-def confirm(event: SeatsReserved, order: Order) -> OrderConfirmed | None:
+def confirm(event: SeatsReserved, order: Order | None) -> OrderConfirmed | None:
     """An order that was cancelled meanwhile stays so: its cancellation gives the seats back."""
-    if order.status == "cancelled":
+    if order is None or order.status != "placed":
         return None
     order.status = "confirmed"
     return OrderConfirmed(order_id=event.order_id)
@@ -79,11 +85,25 @@ def cancel_refused(event: SeatsRefused, done: OrderPlaced, order: Order) -> Orde
     return _cancel(order, event.reason)
 
 
-def expire(event: OrderPlaced, order: Order) -> OrderCancelled | None:
+def expire(event: OrderPlaced, order: Order | None) -> OrderCancelled | None:
     """Nobody answered in time. Seats that are reserved later are given back, as after any cancellation."""
+    if order is None:
+        return OrderCancelled(order_id=event.order_id, reason=UNKNOWN)
     if order.status != "placed":
         return None
     return _cancel(order, "not confirmed in time")
+
+
+def disown(event: SeatsReserved | SeatsRefused, order: Order | None) -> OrderCancelled | None:
+    """An order that a restore took away is cancelled, so that everybody undoes what they did for it."""
+    return OrderCancelled(order_id=event.order_id, reason=UNKNOWN) if order is None else None
+
+
+def recall(event: OrderCancelled, order: Order | None) -> OrderCancelled | None:
+    """Our own word, which a restore made us forget: it is kept, and said again behind what we said in between."""
+    if order is None or order.status == "cancelled":
+        return None
+    return _cancel(order, event.reason)
 
 
 def _cancel(order: Order, reason: str) -> OrderCancelled:
