@@ -1,16 +1,21 @@
 """The record is the same each time, and what is shown of it is true."""
 
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pulumi_policy
 import pytest
 import yaml
 
 from infra.picture import PAGE, picture, with_picture
 from infra.preview import HIDDEN, main, manifest_of, tree, write_manifests
-from infra.recording import ROOT, Program, record
+from infra.recording import ROOT, Program, record, stack_config
 from infra.rules import RULES
 from infra.systems import SYSTEMS
 from tests.infra.golden import FOLDER, urns
+from tests.infra.mutations import GONE, Mutation, mutated
 
 
 def test_urns_are_the_golden_ones(program: Program) -> None:
@@ -66,8 +71,6 @@ def test_the_preview_of_a_stack_that_is_none_is_one_sentence(capsys: pytest.Capt
 
 
 def test_a_change_of_configuration_rolls_the_pods() -> None:
-    from infra.recording import stack_config  # noqa: PLC0415
-
     quiet, loud = stack_config("local"), stack_config("local")
     loud["clinic:workloads"] = {"logLevel": "DEBUG"}
 
@@ -78,11 +81,27 @@ def test_a_change_of_configuration_rolls_the_pods() -> None:
     assert template(record("local", quiet)) != template(record("local", loud))
 
 
-def test_the_engines_pack_has_every_rule() -> None:
-    names = [rule.name for rule in RULES]
+def test_the_engines_pack_asks_the_same_rules(local: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    packs: list[dict[str, Any]] = []
+    monkeypatch.setattr(pulumi_policy, "PolicyPack", lambda **pack: packs.append(pack))
+    monkeypatch.setattr("pulumi.get_stack", lambda: "local")
+    spoilt = mutated(
+        local,
+        Mutation("Deployment/medical-diagnosis", "spec/template/spec/securityContext/runAsNonRoot", GONE),
+    )
+    victim = next(each for each in spoilt.of_kind("Deployment") if each.name == "medical-diagnosis")
+    asked = SimpleNamespace(
+        resource_type=victim.type, name=victim.name, props=victim.inputs, urn=victim.urn, opts=None
+    )
 
-    assert len(set(names)) == len(names)
-    assert "RULES" in (ROOT / "policy/__main__.py").read_text()
+    runpy.run_path(str(ROOT / "policy/__main__.py"), run_name="__main__")
+
+    policies = {each.name: each for each in packs[0]["policies"]}
+    assert list(policies) == [rule.name for rule in RULES]
+    reported: list[str] = []
+    for policy in policies.values():
+        policy.validate(asked, lambda problem, urn: reported.append(problem))
+    assert reported == ["the pod may run as root"]
 
 
 def test_the_docs_picture_is_the_programs(programs: dict[str, Program]) -> None:
