@@ -35,12 +35,21 @@ def namespaces(program: Program) -> list[str]:
     return [each.object_name for each in program.of_kind("Namespace")]
 
 
+def ends(namespace: str) -> bool:
+    phase = kubectl(
+        "get", "namespace", namespace, "--output", "jsonpath={.status.phase}", "--ignore-not-found"
+    )
+    return phase.stdout == "Terminating"
+
+
 @pytest.fixture(scope="module")
 def cluster(programs: dict[str, Program]) -> Iterator[None]:
     """The namespaces are there, and nothing else."""
     if not os.environ.get("KUBECONFIG") or shutil.which("kubectl") is None:
         pytest.skip("KUBECONFIG points to no cluster, or there is no kubectl")
     ours = namespaces(programs["local"])
+    # what an earlier run took away may still be going
+    kubectl("wait", "--for=delete", *(f"namespace/{name}" for name in ours if ends(name)), "--timeout=60s")
     present = kubectl("get", "namespaces", "--output", "jsonpath={.items[*].metadata.name}")
     assert present.returncode == 0, present.stderr
     if taken := set(ours) & set(present.stdout.split()):
@@ -52,7 +61,7 @@ def cluster(programs: dict[str, Program]) -> Iterator[None]:
         assert made.returncode == 0, made.stderr
         yield
     finally:
-        kubectl("delete", "namespace", *ours, "--wait=true", "--timeout=120s")
+        kubectl("delete", "namespace", *ours, "--wait=false")
 
 
 @pytest.mark.usefixtures("cluster")
