@@ -18,7 +18,7 @@ from clinic_lib.errors import InvalidError, NotFoundError, UnavailableError
 from clinic_lib.handlers import Kind
 from clinic_lib.history import History
 from clinic_lib.inbox import RETENTION
-from clinic_lib.instances import Sagas
+from clinic_lib.ledger import Sagas
 from clinic_lib.messages import fast_uuid
 from clinic_lib.queries import FILTER_TEXT
 from clinic_lib.saga import Saga

@@ -219,13 +219,13 @@ async def test_a_service_that_is_stuck_says_so_once_and_when_it_is_free(
     log = Log()
     await worker.poll(log.append(order(note="poison")), log.append(reserved(2)))
     await worker.redriver.redrive_key(KEY)
-    assert await notices(database) == [("StepStuck", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1")]
     broken.clear()
 
     await worker.redriver.redrive_key(KEY)
 
-    assert await notices(database) == [("StepStuck", "1"), ("StepFreed", "1")]
-    said = "select convert_from(payload, 'UTF8')::jsonb -> 'data' from clinic_lib.outbox where type = 'StepStuck'"
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
+    said = "select convert_from(payload, 'UTF8')::jsonb -> 'data' from clinic_lib.outbox where type = 'OrderStepStuck'"
     assert '"error": "RuntimeError"' in await value(database, f"select ({said})::text")
 
 
@@ -247,11 +247,11 @@ async def test_trouble_that_passes_is_tried_again_until_it_has_passed(
     for _ in range(7):
         await retry_now(worker)
     assert 15 < await value(database, pause) < 31
-    assert await notices(database) == [("StepStuck", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1")]
     broken.clear()
     await retry_now(worker)
     assert await steps(database) == '["placed", "reserved 1", "reserved 2"]'
-    assert await notices(database) == [("StepStuck", "1"), ("StepFreed", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
 
 
 async def test_a_lock_that_is_not_free_holds_up_one_key(
@@ -288,11 +288,11 @@ async def test_a_compensation_that_fails_is_tried_five_times_and_then_said(
     await retry_now(worker)
 
     assert [state for state, _, _ in await letters(database)] == ["failed"]
-    assert await notices(database) == [("StepStuck", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1")]
     broken.clear()
     await worker.redriver.redrive_key(KEY)
     assert await steps(database) == '["placed", "gave 1 back"]'
-    assert await notices(database) == [("StepStuck", "1"), ("StepFreed", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
 
 
 async def test_what_waits_behind_a_discarded_letter_is_handled(worker: Worker, database: Database) -> None:
@@ -307,7 +307,7 @@ async def test_what_waits_behind_a_discarded_letter_is_handled(worker: Worker, d
     assert outcome == Outcome(handled=1)
     assert await steps(database) == '["placed", "reserved 3"]'
     assert await letters(database) == []
-    assert await notices(database) == [("StepStuck", "1"), ("StepFreed", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
 
 
 async def test_what_waits_behind_one_that_left_is_handled_even_if_nobody_is_there_to_do_it(
@@ -351,7 +351,9 @@ async def test_a_malformed_record_is_handled_once_it_can_be_read(worker: Worker,
     await worker.poll(Log().append_raw(record.key, record.value, headers))
     ((state, key, _),) = await letters(database)
     assert (state, key) == ("malformed", None)
-    (letter,) = await letter_queue.heads(database)
+    (number,) = await letter_queue.heads(database)
+    letter = await letter_queue.stored(database, number)
+    assert letter is not None
     assert (await worker.redriver.redrive(letter)).remaining == 1
 
     async with database.session() as session:
@@ -379,4 +381,4 @@ async def test_a_letter_that_cannot_be_read_any_more_keeps_its_place(
     assert outcome.remaining == 2
     states = "select state, key, type, message_id is not null from clinic_lib.dead_letter order by id"
     assert (await rows(database, states))[0] == ("failed", KEY, "OrderPlaced", True)
-    assert await notices(database) == [("StepStuck", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1")]

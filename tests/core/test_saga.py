@@ -208,7 +208,7 @@ async def test_a_step_that_is_stuck_elsewhere_is_known_until_it_is_free(
     number, log = await place(owner), Log()
     seat = Worker(shop.seat_service, elsewhere)
     await seat.poll(*await sent(database, log, "OrderPlaced"))
-    (stuck,) = await sent(elsewhere, log, "StepStuck")
+    (stuck,) = await sent(elsewhere, log, "OrderStepStuck")
 
     await owner.poll(stuck)
 
@@ -223,7 +223,7 @@ async def test_a_step_that_is_stuck_elsewhere_is_known_until_it_is_free(
     async with elsewhere.session() as session:
         await session.execute("insert into seat values (1, 10)")
     await seat.redriver.redrive_key(f"order_id:{number}")
-    await owner.poll(*await sent(elsewhere, log, "StepFreed"))
+    await owner.poll(*await sent(elsewhere, log, "OrderStepFreed"))
     assert await state(database, number) == "running"
     await owner.poll(*await sent(elsewhere, log, "SeatsReserved"))
     assert await state(database, number) == "completed"

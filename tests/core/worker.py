@@ -18,7 +18,7 @@ from clinic_lib.service import Service
 from clinic_lib.storage import Database
 
 LOG = "cluster/shop"
-NOTICES = ["StepStuck", "StepFreed"]
+NOTICES = ["OrderStepStuck", "OrderStepFreed"]
 
 
 class Log:
