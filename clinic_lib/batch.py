@@ -232,7 +232,7 @@ class Batch:
                 await compensation.save(self.transaction, list(desk.barrier.changed.values()))
             if desk.letters:
                 await dead_letter.store(self.transaction, desk.letters)
-                for letter in desk.letters:
+                for letter in (each for each in desk.letters if each.id is None):
                     telemetry.dead_letters.labels(self.plan.service, letter.state).inc()
             if desk.handled:
                 locked = {each.key for each in self.work.deliveries if each.key}

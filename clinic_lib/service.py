@@ -105,6 +105,10 @@ class Service:
                     f"before, give the saga a deadline, and take {saga.starts.__name__} first",
                     function,
                 )
+            if any(saga.deadline_reached in each.messages for each in self.handlers):
+                raise WiringError(
+                    f"{function.__name__}: {saga.name} has a function for its deadline", function
+                )
             self._add(replace(handler, messages=(saga.deadline_reached,)))
             return function
 
