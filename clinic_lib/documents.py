@@ -5,7 +5,7 @@ Sources: https://spec.openapis.org/oas/v3.1.1 and https://www.asyncapi.com/docs/
 
 import re
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -61,7 +61,7 @@ def openapi(service: Described, commands: Sequence[CommandEndpoint]) -> dict[str
     schemas = _schemas(models, "serialization") | _schemas([each.body for each in commands], "validation")
     return {
         "openapi": "3.1.0",
-        "info": {"title": service.name, "version": version("clinic-lib")},
+        "info": {"title": service.name, "version": _version()},
         "paths": paths,
         "components": {"schemas": {"Problem": PROBLEM_SCHEMA} | schemas},
     }
@@ -91,7 +91,7 @@ def asyncapi(service: Described) -> dict[str, Any]:
             }
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": service.name, "version": version("clinic-lib")},
+        "info": {"title": service.name, "version": _version()},
         "defaultContentType": "application/cloudevents+json",
         "channels": {
             topic: {
@@ -241,3 +241,11 @@ def _words(path: str) -> str:
 
 def _summary(documented: object) -> str:
     return (documented.__doc__ or "").strip().split("\n")[0]
+
+
+def _version() -> str:
+    """The library's; in an image that has its folder, but not the package, nobody knows it."""
+    try:
+        return version("clinic-lib")
+    except PackageNotFoundError:
+        return "unknown"

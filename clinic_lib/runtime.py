@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from faststream.kafka import KafkaBroker
+from faststream.kafka.security import parse_security
 from sqlalchemy import MetaData
 from starlette.routing import BaseRoute
 
@@ -66,6 +67,10 @@ class Runtime:
     def __init__(self, declared: Declared, settings: ServiceSettings, broker: KafkaBroker) -> None:
         service, handlers, tables = declared.name, declared.handlers, declared.tables
         self.settings = settings
+        self._kafka: dict[str, Any] = {
+            "bootstrap_servers": settings.kafka_bootstrap_servers,
+            **parse_security(settings.kafka_security()),
+        }
         address = settings.database_address()
         self.database = Database(address, connections=OWN_CONNECTIONS)
         self.reads = Database(address, connections=settings.database_connections)
@@ -189,7 +194,7 @@ class Runtime:
 
     async def _prepare_topics(self) -> str:
         """Make topics that are missing, with their number of partitions for ever; return the cluster's id."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)
+        admin = AIOKafkaAdminClient(**self._kafka)
         try:
             await admin.start()
             present = set(await admin.list_topics())
@@ -228,16 +233,14 @@ class Runtime:
 
     def _make_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka_bootstrap_servers,
+            **self._kafka,
             enable_idempotence=True,
             max_batch_size=self.settings.largest_event_bytes + FRAMING_BYTES,
             max_request_size=self.settings.largest_event_bytes + FRAMING_BYTES,
         )
 
     def _make_reader(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap_servers, enable_auto_commit=False
-        )
+        return AIOKafkaConsumer(**self._kafka, enable_auto_commit=False)
 
 
 def _calm_garbage_collector() -> None:

@@ -221,7 +221,9 @@ class Service:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         settings = load_settings(ServiceSettings)
         configure_logging(settings.log_level)
-        broker = KafkaBroker(settings.kafka_bootstrap_servers, logger=None)
+        broker = KafkaBroker(
+            settings.kafka_bootstrap_servers, security=settings.kafka_security(), logger=None
+        )
         broker.include_router(self.kafka)
         runtime = self._runtime = Runtime(self, settings, broker)
         async with admin_server(settings, ready=runtime.ready, routes=runtime.admin_routes()):

@@ -1,8 +1,10 @@
 """A service's settings, from the environment: what a ConfigMap and a Secret carry in the cluster."""
 
+import ssl
 from datetime import timedelta
 from typing import Literal, TypeVar
 
+from faststream.security import BaseSecurity, SASLScram512
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -32,8 +34,9 @@ class ServiceSettings(AdminSettings):
     `database_user` and `database_password` override those of the address, so that the password alone is a
     secret. `database_connections` are for queries; polls, commands and the like have six of their own. The
     number of a topic's partitions is for ever: keys would move to others. `replica` is a process's own number
-    where each has a lasting one: then it comes back to its partitions without waiting. `saga_deadline_seconds`
-    stands in for the deadlines that the code declares.
+    where each has a lasting one: then it comes back to its partitions without waiting. `kafka_ca` is the
+    certificate, in PEM, of who signed the brokers'; without one the system's are trusted.
+    `saga_deadline_seconds` stands in for the deadlines that the code declares.
     """
 
     database_url: str
@@ -41,6 +44,10 @@ class ServiceSettings(AdminSettings):
     database_password: SecretStr | None = None
     database_connections: int = Field(default=5, ge=1)
     kafka_bootstrap_servers: str
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_user: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca: str | None = None
     kafka_partitions: int = Field(default=24, ge=1)
     kafka_replication_factor: int = Field(default=1, ge=1)
     replica: int | None = Field(default=None, ge=1)
@@ -63,6 +70,28 @@ class ServiceSettings(AdminSettings):
             ) from None
         password = self.database_password.get_secret_value() if self.database_password else url.password
         return url.set(username=self.database_user or url.username, password=password).render_as_string(False)
+
+    def kafka_security(self) -> BaseSecurity | None:
+        """How Kafka's clients prove who they are (SCRAM-SHA-512) and whom they speak to; None in the clear."""
+        if self.kafka_security_protocol == "PLAINTEXT":
+            return None
+        encrypted = self.kafka_security_protocol.endswith("SSL")
+        context = self._kafka_tls() if encrypted else None
+        if not self.kafka_security_protocol.startswith("SASL"):
+            return BaseSecurity(ssl_context=context)
+        if not self.kafka_user or not self.kafka_password:
+            raise ConfigurationError(
+                f"KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol}: "
+                "KAFKA_USER and KAFKA_PASSWORD are needed"
+            )
+        password = self.kafka_password.get_secret_value()
+        return SASLScram512(self.kafka_user, password, ssl_context=context, use_ssl=encrypted)
+
+    def _kafka_tls(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cadata=self.kafka_ca)
+        except (ssl.SSLError, ValueError):
+            raise ConfigurationError("KAFKA_CA is no certificate in PEM") from None
 
 
 def load_settings(settings: type[SettingsT]) -> SettingsT:

@@ -1,0 +1,74 @@
+"""The platform of both systems, as Pulumi runs it, from the ground up.
+
+Azure or any cluster  ->  mesh  ->  tools  ->  Kafka, PostgreSQL  ->  clinic, reservation
+"""
+
+import pulumi
+
+from infra.addresses import ImageSource
+from infra.any_cluster import kubeconfig_foundation
+from infra.cloud.foundation import azure_foundation
+from infra.kafka_cluster import KafkaCluster, KafkaClusterArgs, given_kafka
+from infra.mesh import Mesh, MeshArgs
+from infra.passwords import Passwords
+from infra.postgresql import Postgresql, PostgresqlArgs
+from infra.settings import Settings, SettingsError
+from infra.system_box import SystemBox, SystemBoxArgs
+from infra.systems import SYSTEMS
+from infra.table_check import check_table
+from infra.tools import Tools, ToolsArgs
+
+
+def platform() -> None:
+    check_table(SYSTEMS)
+    settings = Settings.load()
+    systems = [system for system in SYSTEMS if system.name in settings.workloads.systems]
+    passwords = Passwords.load(systems)
+
+    ground = azure_foundation(settings, passwords) if settings.azure else kubeconfig_foundation(settings)
+    images = ImageSource(ground.image_registry, settings.images)
+
+    def on_the_cluster(*after: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(provider=ground.provider, depends_on=[*ground.depends_on, *after])
+
+    mesh = Mesh(MeshArgs(zones=bool(settings.azure and settings.azure.zones)), on_the_cluster())
+    tools = Tools(
+        ToolsArgs(
+            settings.observability,
+            passwords.grafana,
+            ground.disk_class,
+            senders=tuple(system.namespace for system in systems),
+        ),
+        on_the_cluster(mesh.namespace),
+    )
+    below: list[pulumi.Resource] = [mesh, tools.kinds]
+
+    if settings.kafka.nodes:
+        cluster = KafkaCluster(
+            KafkaClusterArgs(settings.kafka, systems, passwords.kafka, ground.disk_class, settings.protect),
+            on_the_cluster(),
+        )
+        kafka = cluster.address
+        below.append(cluster)
+    else:
+        kafka = given_kafka(settings.kafka)
+
+    postgresql = Postgresql(
+        PostgresqlArgs(ground.database, settings, systems, passwords, images, ground.disk_class),
+        on_the_cluster(),
+    )
+    below.append(postgresql)
+
+    for system in systems:
+        SystemBox(
+            SystemBoxArgs(
+                system, settings, passwords, images, postgresql.address, kafka, ground.storage_class
+            ),
+            on_the_cluster(*below),
+        )
+
+
+try:
+    platform()
+except SettingsError as exc:
+    raise pulumi.RunError(str(exc)) from None

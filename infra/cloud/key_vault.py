@@ -1,0 +1,65 @@
+"""The key that the state's secrets are encrypted with."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import authorization, keyvault
+
+from infra.box import Box
+from infra.cloud.resource_group import ResourceGroup
+from infra.cloud.roles import Grant, GrantArgs, Role
+from infra.settings import PROJECT, Azure
+
+__all__ = ["KeyVault", "KeyVaultArgs"]
+
+KEY = "pulumi"
+
+
+@dataclass(frozen=True)
+class KeyVaultArgs:
+    group: ResourceGroup
+    settings: Azure
+
+
+class KeyVault(Box):
+    """`secrets_provider` is what `pulumi stack change-secrets-provider` wants."""
+
+    def __init__(self, args: KeyVaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("clinic:azure:KeyVault", "key-vault", opts)
+        # without this key nobody reads the state again: it is protected in every stack
+        kept = self.child(protect=True)
+        vault = keyvault.Vault(
+            "vault",
+            resource_group_name=args.group.name,
+            vault_name=f"kv-{PROJECT}-{pulumi.get_stack()}",
+            location=args.group.location,
+            tags=args.group.tags,
+            properties=keyvault.VaultPropertiesArgs(
+                tenant_id=authorization.get_client_config_output().tenant_id,
+                sku=keyvault.SkuArgs(family="A", name=keyvault.SkuName.STANDARD),
+                enable_rbac_authorization=True,
+                enable_purge_protection=True,
+                enable_soft_delete=True,
+                soft_delete_retention_in_days=90,
+            ),
+            opts=kept,
+        )
+        keyvault.Key(
+            "state-key",
+            resource_group_name=args.group.name,
+            vault_name=vault.name,
+            key_name=KEY,
+            properties=keyvault.KeyPropertiesArgs(
+                kty="RSA", key_size=3072, key_ops=["encrypt", "decrypt", "wrapKey", "unwrapKey"]
+            ),
+            opts=kept,
+        )
+        Grant(
+            "pipeline-reads-state",
+            GrantArgs(Role.KEY_VAULT_CRYPTO_USER, args.settings.deployer, "ServicePrincipal", vault.id),
+            opts=self.child(),
+        )
+        self.secrets_provider = pulumi.Output.concat(
+            "azurekeyvault://", vault.name, f".vault.azure.net/keys/{KEY}"
+        )
+        self.register_outputs({"secrets_provider": self.secrets_provider})

@@ -1,0 +1,47 @@
+"""The registry of images."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import containerregistry
+
+from infra.box import Box
+from infra.cloud.resource_group import ResourceGroup
+from infra.settings import PROJECT, Azure
+
+__all__ = ["Registry", "RegistryArgs"]
+
+
+@dataclass(frozen=True)
+class RegistryArgs:
+    group: ResourceGroup
+    settings: Azure
+    protect: bool
+
+
+class Registry(Box):
+    """`host` stands before an image's name. Nobody logs in by password: the kubelet and the pipeline have roles."""
+
+    def __init__(self, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("clinic:azure:Registry", "registry", opts)
+        premium = args.settings.registry_tier == "Premium"
+        registry = containerregistry.Registry(
+            "registry",
+            resource_group_name=args.group.name,
+            registry_name=f"{PROJECT}{pulumi.get_stack()}registry",
+            location=args.group.location,
+            tags=args.group.tags,
+            sku=containerregistry.SkuArgs(name=args.settings.registry_tier),
+            admin_user_enabled=False,
+            anonymous_pull_enabled=False if args.settings.registry_tier != "Basic" else None,
+            zone_redundancy="Enabled" if premium and args.settings.zones else None,
+            policies=containerregistry.PoliciesArgs(
+                retention_policy=containerregistry.RetentionPolicyArgs(days=30, status="enabled")
+            )
+            if premium
+            else None,
+            opts=self.child(protect=args.protect),
+        )
+        self.id = registry.id
+        self.host = registry.login_server
+        self.register_outputs({"host": registry.login_server})

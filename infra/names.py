@@ -1,0 +1,28 @@
+"""Names that several boxes have to agree on."""
+
+__all__ = [
+    "KAFKA_CLUSTER",
+    "KAFKA_NAMESPACE",
+    "MESH_NAMESPACE",
+    "POSTGRESQL_NAMESPACE",
+    "TOOLS_NAMESPACE",
+    "entrance_account",
+    "namespace_label",
+]
+
+MESH_NAMESPACE = "istio-system"
+TOOLS_NAMESPACE = MESH_NAMESPACE
+"""Grafana and the like stand beside Istio: an ingress reaches the services of its own namespace only."""
+KAFKA_NAMESPACE = "kafka"
+KAFKA_CLUSTER = "clinic"
+POSTGRESQL_NAMESPACE = "postgresql"
+
+
+def entrance_account(namespace: str) -> str:
+    """The entrance of a namespace, as the mesh knows it."""
+    return f"cluster.local/ns/{namespace}/sa/entrance"
+
+
+def namespace_label(namespace: str) -> dict[str, str]:
+    """The label that every namespace has by itself."""
+    return {"kubernetes.io/metadata.name": namespace}

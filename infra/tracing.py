@@ -1,0 +1,154 @@
+"""Traces: Jaeger, in memory, with an external address where the settings say so."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes import apps, core, networking
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+
+from infra.box import Box
+from infra.names import TOOLS_NAMESPACE, namespace_label
+from infra.versions import JAEGER_IMAGE
+
+__all__ = ["TRACES_HOST", "TRACES_PORT", "Tracing", "TracingArgs"]
+
+NAME = "jaeger"
+LABELS = {"app": NAME, "app.kubernetes.io/name": NAME, "app.kubernetes.io/managed-by": "pulumi"}
+SELECTOR = {"app": NAME}
+QUERY_PORT = 16686
+TRACES_PORT = 4317
+HEALTH_PORT = 13133
+TRACES_HOST = f"{NAME}-collector.{TOOLS_NAMESPACE}.svc.cluster.local"
+USER = 10001
+
+
+@dataclass(frozen=True)
+class TracingArgs:
+    """`operators` reach it from outside when it is `exposed`; `senders` are the namespaces that send traces."""
+
+    exposed: bool
+    operators: tuple[str, ...]
+    senders: tuple[str, ...]
+
+
+class Tracing(Box):
+    """Jaeger's collector and its page."""
+
+    def __init__(self, args: TracingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("clinic:tools:Tracing", NAME, opts)
+        child = self.child()
+        deployment = apps.v1.Deployment(
+            NAME,
+            metadata=_metadata(NAME),
+            spec=apps.v1.DeploymentSpecArgs(
+                replicas=1,  # its store is its own memory
+                selector=LabelSelectorArgs(match_labels=SELECTOR),
+                template=core.v1.PodTemplateSpecArgs(metadata=ObjectMetaArgs(labels=LABELS), spec=_pod()),
+            ),
+            opts=child,
+        )
+        core.v1.Service(
+            f"{NAME}-collector",
+            metadata=_metadata(f"{NAME}-collector"),
+            spec=core.v1.ServiceSpecArgs(
+                selector=SELECTOR,
+                ports=[
+                    core.v1.ServicePortArgs(
+                        name="grpc-otlp", port=TRACES_PORT, target_port="otlp-grpc", app_protocol="grpc"
+                    ),
+                    core.v1.ServicePortArgs(
+                        name="http-otlp", port=4318, target_port="otlp-http", app_protocol="http"
+                    ),
+                ],
+            ),
+            opts=child,
+        )
+        core.v1.Service(
+            f"{NAME}-query",
+            metadata=_metadata(f"{NAME}-query"),
+            spec=core.v1.ServiceSpecArgs(
+                type="LoadBalancer" if args.exposed else "ClusterIP",
+                load_balancer_source_ranges=list(args.operators) if args.exposed else None,
+                external_traffic_policy="Local" if args.exposed else None,
+                selector=SELECTOR,
+                ports=[
+                    core.v1.ServicePortArgs(
+                        name="http-query", port=QUERY_PORT, target_port="query", app_protocol="http"
+                    )
+                ],
+            ),
+            opts=child,
+        )
+        networking.v1.NetworkPolicy(NAME, metadata=_metadata(NAME), spec=_network_rules(args), opts=child)
+        self.register_outputs({"deployment": deployment.metadata.name})
+
+
+def _metadata(name: str) -> ObjectMetaArgs:
+    return ObjectMetaArgs(name=name, namespace=TOOLS_NAMESPACE, labels=LABELS)
+
+
+def _pod() -> core.v1.PodSpecArgs:
+    def probe(delay: int, period: int) -> core.v1.ProbeArgs:
+        return core.v1.ProbeArgs(
+            http_get=core.v1.HTTPGetActionArgs(path="/status", port="health"),
+            initial_delay_seconds=delay,
+            period_seconds=period,
+        )
+
+    ports = {"query": QUERY_PORT, "otlp-grpc": TRACES_PORT, "otlp-http": 4318, "health": HEALTH_PORT}
+    return core.v1.PodSpecArgs(
+        automount_service_account_token=False,
+        containers=[
+            core.v1.ContainerArgs(
+                name=NAME,
+                image=JAEGER_IMAGE,
+                image_pull_policy="Always",
+                ports=[
+                    core.v1.ContainerPortArgs(name=name, container_port=port) for name, port in ports.items()
+                ],
+                readiness_probe=probe(2, 5),
+                liveness_probe=probe(15, 15),
+                resources=core.v1.ResourceRequirementsArgs(
+                    requests={"cpu": "50m", "memory": "256Mi"}, limits={"cpu": "500m", "memory": "512Mi"}
+                ),
+                security_context=core.v1.SecurityContextArgs(
+                    allow_privilege_escalation=False,
+                    read_only_root_filesystem=True,
+                    capabilities=core.v1.CapabilitiesArgs(drop=["ALL"]),
+                ),
+            )
+        ],
+        security_context=core.v1.PodSecurityContextArgs(
+            run_as_non_root=True,
+            run_as_user=USER,
+            run_as_group=USER,
+            seccomp_profile=core.v1.SeccompProfileArgs(type="RuntimeDefault"),
+        ),
+    )
+
+
+def _network_rules(args: TracingArgs) -> networking.v1.NetworkPolicySpecArgs:
+    def namespace(name: str) -> networking.v1.NetworkPolicyPeerArgs:
+        return networking.v1.NetworkPolicyPeerArgs(
+            namespace_selector=LabelSelectorArgs(match_labels=namespace_label(name))
+        )
+
+    def tcp(*ports: int) -> list[networking.v1.NetworkPolicyPortArgs]:
+        return [networking.v1.NetworkPolicyPortArgs(port=port, protocol="TCP") for port in ports]
+
+    outside = [
+        networking.v1.NetworkPolicyPeerArgs(ip_block=networking.v1.IPBlockArgs(cidr=cidr))
+        for cidr in (args.operators if args.exposed else ())
+    ]
+    senders = [namespace(name) for name in (*args.senders, TOOLS_NAMESPACE)]
+    return networking.v1.NetworkPolicySpecArgs(
+        pod_selector=LabelSelectorArgs(match_labels=SELECTOR),
+        policy_types=["Ingress", "Egress"],
+        ingress=[
+            networking.v1.NetworkPolicyIngressRuleArgs(from_=senders, ports=tcp(TRACES_PORT, 4318)),
+            networking.v1.NetworkPolicyIngressRuleArgs(
+                from_=[namespace(TOOLS_NAMESPACE), *outside], ports=tcp(QUERY_PORT)
+            ),
+        ],
+        egress=[],
+    )
