@@ -1,8 +1,6 @@
 """Dead letters on the admin port: list, show, redrive, discard."""
 
-import logging
-import re
-from typing import Any
+from typing import get_args
 
 import orjson
 from starlette.requests import Request
@@ -10,25 +8,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from clinic_lib import letter_queue
-from clinic_lib.errors import CommandError, InvalidError, NotFoundError, TransientError, UnavailableError
+from clinic_lib.admin_answers import following, guarded, json, page, text_parameter
+from clinic_lib.dead_letter import LetterState
+from clinic_lib.errors import InvalidError, NotFoundError
 from clinic_lib.letter_queue import StoredLetter
-from clinic_lib.problems import problem_of
-from clinic_lib.queries import (
-    DEFAULT_LIMIT,
-    FILTER_TEXT,
-    LARGEST_ID,
-    LARGEST_LIMIT,
-    ResourceId,
-    number_parameter,
-)
+from clinic_lib.queries import ResourceId
 from clinic_lib.redrive import Redriver
 from clinic_lib.storage import SCHEMA, Database
 
-__all__ = ["following", "guarded", "json", "letter_routes", "page", "text_parameter"]
+__all__ = ["letter_routes"]
 
-log = logging.getLogger(__name__)
-
-STATES = ("failed", "retrying", "waiting", "malformed")
+STATES: tuple[LetterState, ...] = get_args(LetterState)
 
 COLUMNS = """
 id, state, key, type, message_id, topic, partition, "offset", handler, error, attempts, retry_at, created_at
@@ -92,49 +82,6 @@ def letter_routes(database: Database, redriver: Redriver) -> list[BaseRoute]:
         Route("/dead-letters/{id}", guarded(discard), methods=["DELETE"]),
         Route("/dead-letters/{id}/redrive", guarded(redrive), methods=["POST"]),
     ]
-
-
-def guarded(answer: Any) -> Any:
-    """An endpoint whose errors are problems."""
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            response: Response = await answer(request)
-        except TransientError:
-            return problem_of(UnavailableError("the database can't be reached"))
-        except CommandError as exc:
-            return problem_of(exc)
-        except Exception as exc:
-            log.exception("admin.request failed: %s", request.url.path)
-            return problem_of(exc)
-        return response
-
-    return endpoint
-
-
-def page(request: Request) -> tuple[int, int]:
-    """How many, and before which id. Raises `InvalidError`."""
-    limit = number_parameter(request, "limit", DEFAULT_LIMIT, LARGEST_LIMIT)
-    return limit, number_parameter(request, "before", LARGEST_ID, LARGEST_ID)
-
-
-def text_parameter(request: Request, name: str) -> str | None:
-    """None when it is not given. Raises `InvalidError` for control characters, which no row holds."""
-    text = request.query_params.get(name)
-    if text is not None and not re.fullmatch(FILTER_TEXT, text):
-        raise InvalidError(f"{name}: no control characters")
-    return text
-
-
-def following(request: Request, items: list[dict[str, Any]], limit: int) -> str | None:
-    """The next page's address, relative, when there is one."""
-    if len(items) <= limit:
-        return None
-    return "?" + request.url.include_query_params(before=items[limit - 1]["id"]).query
-
-
-def json(content: object) -> Response:
-    return Response(orjson.dumps(content, default=str), media_type="application/json")  # the driver's UUIDs
 
 
 def _id(request: Request) -> int:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import orjson
@@ -12,21 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from clinic_lib.admin_letters import following, guarded, json, page
+from clinic_lib.admin_answers import following, guarded, json, page
 from clinic_lib.decoding import Subscription
 from clinic_lib.errors import InvalidError, NotFoundError, UnavailableError
 from clinic_lib.handlers import Kind
 from clinic_lib.history import History
 from clinic_lib.inbox import RETENTION
-from clinic_lib.instances import Sagas
+from clinic_lib.ledger import Sagas
 from clinic_lib.messages import fast_uuid
 from clinic_lib.queries import FILTER_TEXT
-from clinic_lib.saga import Saga
+from clinic_lib.saga import Saga, SagaState
 from clinic_lib.storage import SCHEMA, Database
 
 __all__ = ["SagaRoutes"]
 
-STATES = ("running", "completed", "compensated", "overdue", "stuck")
+STATES: tuple[SagaState, ...] = get_args(SagaState)
 MOST_IDS = 1_000
 
 STATE = "case when stuck <> '{}' then 'stuck' else state end"
@@ -37,10 +37,11 @@ NAMES = ("id", "saga", "subject", "key", "state", "started_at", "deadline_at", "
 
 LIST = f"""
 select {COLUMNS} from {SCHEMA}.saga
-where id < $1 and ($2::text is null or {STATE} = $2) and ($3::text is null or saga = $3) order by id desc limit $4
+where id < $1 and {{state}} and ($2::text is null or saga = $2) order by id desc limit $3
 """
+"""The state is written out, so that the index on those that need a look is used."""
 
-SHOW = f"select {COLUMNS} from {SCHEMA}.saga where saga = $1 and subject = $2"
+SHOW = f"select {COLUMNS} from {SCHEMA}.saga where saga = $1 and key = $2"
 
 HANDLED = f"select message_id::text from {SCHEMA}.inbox where message_id = any($1::uuid[])"
 PARKED = f"select message_id::text from {SCHEMA}.dead_letter where message_id = any($1::uuid[])"
@@ -75,22 +76,22 @@ class SagaRoutes:
             self._named(saga)
         limit, before = page(request)
         async with self._database.session() as session:
-            rows = await session.fetch(LIST, before, state, saga, limit + 1)
+            rows = await session.fetch(LIST.format(state=_in(state)), before, saga, limit + 1)
         items = [_instance(row) for row in rows]
         return json({"items": items[:limit], "next": following(request, items, limit)})
 
     async def _one(self, request: Request) -> Response:
         name, subject = request.path_params["saga"], request.path_params["subject"]
-        topic = self._named(name).starts.declaration.topic
+        declared = self._named(name).starts.declaration
         rows = []
         if re.fullmatch(FILTER_TEXT, subject):
             async with self._database.session() as session:
-                rows = await session.fetch(SHOW, name, subject)
+                rows = await session.fetch(SHOW, name, f"{declared.key}:{subject}")
         if not rows:
             raise NotFoundError(f"there is no {name} {subject}")
         found = _instance(rows[0])
         try:
-            events = await self._history.of(topic, found["key"], found["started_at"])
+            events = await self._history.of(declared.topic, found["key"], found["started_at"])
         except (KafkaError, OSError, TimeoutError) as exc:
             raise UnavailableError(f"the log can't be read: {exc!r}") from exc
         return json(found | {"history": events})
@@ -132,6 +133,13 @@ class SagaRoutes:
         if saga is None:
             raise NotFoundError(f"this service owns no saga {name}")
         return saga
+
+
+def _in(state: str | None) -> str:
+    """The condition for one of `STATES`."""
+    if state is None:
+        return "true"
+    return "stuck <> '{}'" if state == "stuck" else f"stuck = '{{}}' and state = '{state}'"
 
 
 def _instance(row: Any) -> dict[str, Any]:

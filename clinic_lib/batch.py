@@ -7,7 +7,7 @@ barrier, instances of own sagas, outbox.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -27,12 +27,13 @@ from clinic_lib import (
 from clinic_lib.claims import Claims
 from clinic_lib.compensation import Barrier
 from clinic_lib.decision import decide, done_events
-from clinic_lib.delivery import CommandDelivery, Commands, Delivery, Poll, Redrive, Work, values_of
+from clinic_lib.delivery import CommandDelivery, Commands, Delivery, Discard, Poll, Redrive, Work, values_of
 from clinic_lib.desk import Desk
 from clinic_lib.encoding import Encoder
 from clinic_lib.errors import NotFoundError
 from clinic_lib.handlers import Load
-from clinic_lib.instances import Ledger, Sagas
+from clinic_lib.ledger import Ledger, Sagas
+from clinic_lib.letter_queue import Known
 from clinic_lib.outbox import OutboxRow, Outlet
 from clinic_lib.rows import Image, Rows, RowTable, row_table
 from clinic_lib.storage import Transaction
@@ -136,16 +137,28 @@ class Batch:
             case Poll():
                 return deliveries, await dead_letter.parked(self.transaction, locked)
             case Redrive():
-                ids = [each.letter.id for each in deliveries]
-                may, counts = await letter_queue.handleable(self.transaction, locked, ids)
-                left = [
-                    each
-                    for each in deliveries
-                    if each.letter.id in may and (each.letter.parked_key or each.key not in counts)
-                ]
-                return left, set()
+                letters = {each.letter.id: each.key for each in deliveries}
+                may = await letter_queue.handleable(self.transaction, locked, letters)
+                return await self._admit(_as_they_are(deliveries, may)), set()
+            case Discard():
+                may = await letter_queue.present(self.transaction, [each.letter.id for each in deliveries])
+                return _as_they_are(deliveries, may), set()
             case _:
                 return deliveries, set()
+
+    async def _admit(self, deliveries: list[Any]) -> list[Any]:
+        """A record that was malformed entered the inbox by its place: now its own id must, or it is known."""
+        readable = [
+            each for each in deliveries if each.letter.state == "malformed" and each.message is not None
+        ]
+        if readable:
+            ids = [each.envelope.message_id for each in readable]
+            fresh = await inbox.admit(self.transaction, ids)
+            for each in readable:
+                if each.envelope.message_id not in fresh:
+                    each.handlers = ()
+                fresh.discard(each.envelope.message_id)
+        return deliveries
 
     async def _find_keys(self, deliveries: list[Any]) -> None:
         """A command may name a row without naming its saga: the row knows. Its key never changes."""
@@ -219,7 +232,7 @@ class Batch:
                 await compensation.save(self.transaction, list(desk.barrier.changed.values()))
             if desk.letters:
                 await dead_letter.store(self.transaction, desk.letters)
-                for letter in desk.letters:
+                for letter in (each for each in desk.letters if each.id is None):
                     telemetry.dead_letters.labels(self.plan.service, letter.state).inc()
             if desk.handled:
                 locked = {each.key for each in self.work.deliveries if each.key}
@@ -231,6 +244,14 @@ class Batch:
             return []
         self.deleted_sent = True
         return await outbox.insert(self.transaction, desk.events, self.sent)
+
+
+def _as_they_are(deliveries: list[Any], may: dict[int, Known]) -> list[Any]:
+    """Those whose letter may be handled, with what is known of it under the lock."""
+    left = [each for each in deliveries if each.letter.id in may]
+    for each in left:
+        each.letter = replace(each.letter, **may[each.letter.id]._asdict())
+    return left
 
 
 def _wanted(

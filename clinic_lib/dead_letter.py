@@ -60,11 +60,15 @@ dead_letter = Table(
     Column("announced", Boolean, nullable=False, server_default="false"),
     Column("retry_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Index("dead_letter_key", "key"),
+    Index("dead_letter_key_id", "key", "id"),
+    Index("dead_letter_message_id", "message_id"),
     Index("dead_letter_retry", "retry_at", postgresql_where=text("state = 'retrying'")),
 )
 
-PARKED = f"select distinct key from {SCHEMA}.dead_letter where key = any($1::text[])"
+PARKED = f"""
+select key from unnest($1::text[]) as k (key)
+where exists (select from {SCHEMA}.dead_letter d where d.key = k.key)
+"""
 
 RETRY_AT = f"""
     case when l.state = 'retrying' then now() + (0.5 + random() / 2)

@@ -42,31 +42,31 @@ class DeadlineTimer:
 
     async def fire(self) -> int:
         """Make at most 500 instances overdue, and publish it where a function decides; return how many."""
-        due = await instances.due(self._executor.database)
+        due = await instances.due(self._executor.database, self._plan.sagas)
         if not due:
             return 0
         async with self._executor.database.transaction() as transaction:
             free = await keys.lock_free(transaction, due)
-            events, taken = [], await instances.take_due(transaction, free)
+            events, taken = [], await instances.take_due(transaction, self._plan.sagas, free)
             for each in taken:
                 log.warning("deadlines.%s reached by %s", each.saga, each.key)
                 telemetry.sagas_overdue.labels(self._plan.service, each.saga).inc()
-                events += self._event(each)
+                try:
+                    events += self._event(each)
+                except Exception:
+                    log.exception("deadlines.%s: the start of %s can't be read", each.saga, each.key)
+                    await instances.put_off(transaction, each.saga, [each.key])
             rows = await outbox.insert(transaction, events) if events else []
             telemetry.crash_point("deadline")
         self._executor.outlet.offer(rows)
         return len(taken)
 
     def _event(self, due: Due) -> list[Outgoing]:
-        """Where no function decides, or the start can't be read any more, the instance stays overdue."""
+        """Where no function decides, the instance stays overdue. Raises whatever the start's reading does."""
         saga = self._plan.sagas.named(due.saga)
         if saga is None or due.started is None:
             return []
-        try:
-            event = saga.deadline_reached.read(due.started, due.started_version)
-        except Exception:
-            log.exception("deadlines.%s: the start of %s can't be read", due.saga, due.key)
-            return []
+        event = saga.deadline_reached.read(due.started, due.started_version)
         encoder = self._plan.encoder()
         cause = Envelope(due.message_id, encoder.time, self._plan.service, due.correlation_id)
-        return [encoder.write(event, cause)]
+        return [encoder.encode(event, cause)]

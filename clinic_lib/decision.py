@@ -50,7 +50,7 @@ async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
 async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
     """Handle one message, whole or not at all; what it returns must be loaded first."""
     if _is_news(delivery, desk):
-        desk.ledger.note(delivery.message, delivery.envelope.message_id, delivery.envelope)
+        desk.ledger.note(delivery.message, delivery.envelope)
     if delivery.record is not None and delivery.handlers and delivery.key in desk.parked:
         wait_behind(delivery, desk)
         return None

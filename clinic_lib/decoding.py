@@ -73,8 +73,13 @@ class Subscription:
     def _upcast(self, value: bytes) -> bytes:
         try:
             wire = orjson.loads(value)
-            wire["data"] = self.event.to_current(wire["data"], wire.get("dataversion", 1))
+            version = wire.get("dataversion", 1)
+            if type(version) is not int or version < 1:
+                raise MalformedRecordError(f"dataversion {version!r} is no version")
+            wire["data"] = self.event.to_current(wire["data"], version)
             return orjson.dumps(wire)
+        except MalformedRecordError:
+            raise
         except Exception as exc:
             raise MalformedRecordError(
                 f"no upcaster of {self.event.__name__} could read it: {exc!r}"
@@ -104,8 +109,10 @@ def decode(record: Record, log_name: str, known: Mapping[bytes, Subscription]) -
         if not name:
             raise MalformedRecordError("the header `type` is missing or empty")
         return _event(record, headers, known[name], position)
-    except (MalformedRecordError, ValidationError) as exc:
+    except MalformedRecordError as exc:
         return malformed(record, position, exc)
+    except ValidationError as exc:
+        return malformed(record, position, MalformedRecordError(_fields(exc)))
 
 
 def _event(
@@ -132,6 +139,12 @@ def _event(
         valid_traceparent(wire.get("traceparent")),
     )
     return RecordDelivery(event, envelope, known.handlers, key_of(event), record, position=position)
+
+
+def _fields(error: ValidationError) -> str:
+    """Which fields are wrong, not what stands in them: that may be personal."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg']}" for each in found)
 
 
 def malformed(record: Record, position: Position, error: Exception) -> RecordDelivery:

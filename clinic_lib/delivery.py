@@ -18,6 +18,7 @@ __all__ = [
     "CommandDelivery",
     "Commands",
     "Delivery",
+    "Discard",
     "Poll",
     "RecordDelivery",
     "Redrive",
@@ -123,6 +124,13 @@ class Redrive(Work):
     """Dead letters that are handled again, each key's in their order."""
 
     source: ClassVar[str] = "redrive"
+
+
+@dataclass(slots=True)
+class Discard(Work):
+    """Dead letters that are deleted: deliveries without functions."""
+
+    source: ClassVar[str] = "discard"
 
 
 def values_of(columns: tuple[str, ...], message: Any, done: Event | None = None) -> tuple[Any, ...]:

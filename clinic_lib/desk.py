@@ -8,7 +8,7 @@ from clinic_lib.compensation import Barrier, Run
 from clinic_lib.dead_letter import DeadLetter
 from clinic_lib.encoding import Encoder
 from clinic_lib.handlers import Load
-from clinic_lib.instances import Ledger
+from clinic_lib.ledger import Ledger
 from clinic_lib.messages import Envelope, Event
 from clinic_lib.outbox import Outgoing
 from clinic_lib.rows import Image, Rows, RowTable
@@ -60,7 +60,8 @@ class Desk:
 
     def take(self, event: Event, outgoing: Outgoing, cause: Envelope) -> None:
         self.events.append(outgoing)
-        self.ledger.note(event, outgoing.message_id, cause)
+        if self.ledger.sagas.all:
+            self.ledger.note(event, self.encoder.envelope(outgoing, cause))
 
     def draw(self, row: type, ids: list[int]) -> None:
         self.ids[row] = _Ids(ids)

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from clinic_lib.commands import CommandEndpoint
 from clinic_lib.handlers import Handler
-from clinic_lib.instances import Sagas
+from clinic_lib.ledger import Sagas
 from clinic_lib.messages import Event
 from clinic_lib.problems import PROBLEM_SCHEMA
 from clinic_lib.queries import DEFAULT_LIMIT, FILTER_TEXT, LARGEST_ID, LARGEST_LIMIT, Query

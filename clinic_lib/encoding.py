@@ -42,6 +42,17 @@ class Encoder:
             raise ValueError(f"a text of {outgoing.type} holds a NUL, which no database takes")
         return outgoing
 
+    def envelope(self, outgoing: Outgoing, cause: Envelope) -> Envelope:
+        """What is known of an event that was written."""
+        return Envelope(
+            outgoing.message_id,
+            self.time,
+            self.source,
+            cause.correlation_id,
+            cause.message_id,
+            cause.traceparent,
+        )
+
     def write(self, event: Event, cause: Envelope) -> Outgoing:
         """An event of the library's own, which is small and has no foreign text."""
         declaration, message_id, subject = event.declaration, self.new_id(), event.subject

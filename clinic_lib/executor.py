@@ -14,7 +14,7 @@ from clinic_lib.delivery import Delivery, Redrive, Work
 from clinic_lib.desk import IdsExhausted
 from clinic_lib.errors import TransientError
 from clinic_lib.handlers import Handler
-from clinic_lib.instances import Sagas
+from clinic_lib.ledger import Sagas
 from clinic_lib.outbox import Outlet
 from clinic_lib.storage import Database
 

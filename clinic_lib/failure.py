@@ -6,11 +6,13 @@ Once it is clear that time alone won't help, the service says so in the saga's l
 """
 
 import logging
+from uuid import UUID
 
 from clinic_lib.dead_letter import DeadLetter, LetterState
 from clinic_lib.delivery import Delivery
 from clinic_lib.desk import Desk
 from clinic_lib.errors import CommandError, TransientError
+from clinic_lib.messages import fast_uuid
 from clinic_lib.saga import Freed, Stuck, notice
 from clinic_lib.storage import is_from_database, is_transient
 
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def must_repeat(delivery: Delivery, desk: Desk, error: Exception) -> bool:
     """Whether all of the batch is repeated: the transaction is lost, or a command may go well a moment later."""
-    if not (delivery.uses_transaction and is_from_database(error) and is_transient(error)):
+    if not _is_the_servers(delivery, error):
         return False
     assert desk.transaction is not None
     return delivery.record is None or desk.transaction.is_lost
@@ -82,9 +84,14 @@ def _say_stuck(delivery: Delivery, letter: DeadLetter, desk: Desk) -> None:
 
 
 def _state(delivery: Delivery, error: Exception, attempts: int) -> LetterState:
-    passes = isinstance(error, TransientError) or (delivery.uses_transaction and is_transient(error))
+    passes = isinstance(error, TransientError) or _is_the_servers(delivery, error)
     compensates = any(handler.kind == "compensation" for handler in delivery.handlers)
     return "retrying" if passes or (compensates and attempts < COMPENSATION_ATTEMPTS) else "failed"
+
+
+def _is_the_servers(delivery: Delivery, error: Exception) -> bool:
+    """Trouble of the database that passes, met by a function's own SQL; not a function's own `OSError`."""
+    return delivery.uses_transaction and is_from_database(error) and is_transient(error)
 
 
 def _letter(delivery: Delivery, state: LetterState, error: Exception | None, attempts: int) -> DeadLetter:
@@ -96,11 +103,20 @@ def _letter(delivery: Delivery, state: LetterState, error: Exception | None, att
         state,
         delivery.record,
         key=delivery.key,
-        message_id=delivery.envelope.message_id if message else (before.message_id if before else None),
+        message_id=delivery.envelope.message_id if message else _told_id(delivery),
         type=message.declaration.type if message else (before.type if before else None),
-        handler=", ".join(handler.name for handler in delivery.handlers) or None,
+        handler=", ".join(each.name for each in delivery.handlers) or (before.handler if before else None),
         error=error,
         attempts=attempts,
         announced=told or state == "failed" or (state == "retrying" and attempts >= PATIENCE_ATTEMPTS),
         id=before.id if before else None,
     )
+
+
+def _told_id(delivery: Delivery) -> UUID | None:
+    """The id that the letter knew, or that a record which can't be read says of itself."""
+    if delivery.letter is not None and delivery.letter.message_id is not None:
+        return delivery.letter.message_id
+    assert delivery.record is not None
+    told = dict(delivery.record.headers).get("id")
+    return fast_uuid(told) if told is not None and len(told) == 16 else None

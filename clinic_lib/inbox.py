@@ -8,6 +8,7 @@ Message ids are UUIDv7 and the table is partitioned by the id itself: by day of 
 midnight would pass as new.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -16,7 +17,7 @@ from sqlalchemy import BigInteger, Column, Integer, Table, Text, Uuid
 
 from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
 
-__all__ = ["RETENTION", "Position", "keep_partitions", "positions", "receive"]
+__all__ = ["RETENTION", "Position", "admit", "keep_partitions", "positions", "receive"]
 
 RETENTION = timedelta(days=14)
 AHEAD = timedelta(days=3)
@@ -53,6 +54,11 @@ on conflict do nothing
 returning message_id
 """
 
+ADMIT = f"""
+insert into {SCHEMA}.inbox (message_id) select distinct * from unnest($1::uuid[]) order by 1
+on conflict do nothing returning message_id
+"""
+
 POSITIONS = f"select log, partition, next_offset from {SCHEMA}.checkpoint where log = any($1::text[])"
 
 
@@ -82,6 +88,11 @@ async def receive(
         [position.offset for _, position in arrived],
     )
     return {row[0] for row in rows}
+
+
+async def admit(transaction: Transaction, message_ids: Collection[UUID]) -> set[UUID]:
+    """Store ids of messages that come from no place in the log; return those that are new here. One statement."""
+    return {row[0] for row in await transaction.fetch(ADMIT, list(message_ids))}
 
 
 async def positions(database: Database, logs: list[str]) -> dict[tuple[str, int], int]:

@@ -6,12 +6,8 @@ of services that are stuck, and by the timer, which takes the deadline away in t
 `deadline_reached`. So each instance has ended, runs, is overdue, or is known to be stuck; none is forgotten.
 """
 
-import logging
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -31,18 +27,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from clinic_lib import telemetry
 from clinic_lib.keys import key_of
-from clinic_lib.messages import Envelope, Event
-from clinic_lib.saga import Freed, Saga, Stuck
+from clinic_lib.ledger import Ledger, Sagas
+from clinic_lib.messages import Event
 from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
 
-__all__ = ["Due", "Ledger", "Sagas", "due", "expire", "load_ended", "save", "take_due"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Due", "due", "expire", "load_ended", "put_off", "save", "take_due"]
 
 DUE_AT_ONCE = 500
 KEPT_DAYS = 30
+EXPIRE_AT_ONCE = 10_000
+PUT_OFF_MINUTES = 10
 
 saga = Table(
     "saga",
@@ -62,19 +57,21 @@ saga = Table(
     Column("stuck", JSONB, nullable=False),
     PrimaryKeyConstraint("saga", "key"),
     Index("saga_id", "id"),
+    Index("saga_stuck", "id", postgresql_where=text("stuck <> '{}'")),
+    Index("saga_overdue", "id", postgresql_where=text("state = 'overdue'")),
+    Index("saga_ended", "ended_at", postgresql_where=text("ended_at is not null")),
     Index("saga_deadline", "deadline_at", postgresql_where=text("deadline_at is not null")),
     postgresql_with={"fillfactor": 70},
 )
 
 BEGIN = f"""
 insert into {SCHEMA}.saga (saga, key, subject, message_id, correlation_id, started_at, deadline_at, started,
-    started_version, state, ended_at, stuck)
+    started_version, state, stuck)
 select saga, key, subject, message_id, correlation_id, started_at, deadline_at, started,
-    started_version, state, ended_at, stuck::jsonb
+    started_version, 'running', '{{}}'
 from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::timestamptz[],
-    $7::timestamptz[], $8::bytea[], $9::integer[], $10::text[], $11::timestamptz[], $12::text[])
-    as c (saga, key, subject, message_id, correlation_id, started_at, deadline_at, started,
-        started_version, state, ended_at, stuck)
+    $7::timestamptz[], $8::bytea[], $9::integer[])
+    as c (saga, key, subject, message_id, correlation_id, started_at, deadline_at, started, started_version)
 order by saga, key
 on conflict (saga, key) do nothing
 """
@@ -97,135 +94,28 @@ where saga = any($1::text[]) and key = any($2::text[]) and state in ('completed'
 """
 
 DUE = f"""
-select key from {SCHEMA}.saga where deadline_at <= now() order by deadline_at limit {DUE_AT_ONCE}
+select key from {SCHEMA}.saga where deadline_at <= now() and saga = any($1::text[])
+order by deadline_at limit {DUE_AT_ONCE}
 """
 
 TAKE_DUE = f"""
 update {SCHEMA}.saga set deadline_at = null, state = 'overdue'
-where key = any($1::text[]) and deadline_at <= now()
+where key = any($1::text[]) and deadline_at <= now() and saga = any($2::text[])
 returning saga, key, message_id, correlation_id, started, started_version
 """
 
+PUT_OFF = f"""
+update {SCHEMA}.saga set deadline_at = now() + interval '{PUT_OFF_MINUTES} minutes'
+where saga = $1 and key = any($2::text[])
+"""
 
-class Sagas:
-    """The sagas that a service owns, found by the events that concern them.
-
-    `decided` are the `deadline_reached` events that a function handles: only those are published, and only for
-    them the start's content is kept. `deadline` stands in for each saga's own when it is given.
-    """
-
-    def __init__(
-        self,
-        sagas: Sequence[Saga] = (),
-        decided: Collection[type[Event]] = (),
-        deadline: timedelta | None = None,
-    ) -> None:
-        self.all = tuple(sagas)
-        self.decided = frozenset(decided)
-        self.deadline = deadline
-        self._concerned: dict[type[Event], list[Saga]] = defaultdict(list)
-        for each in sagas:
-            for event in {each.starts, *each.ends, *each.notices, each.deadline_reached}:
-                self._concerned[event].append(each)
-
-    def concerned(self, event: type[Event]) -> Sequence[Saga]:
-        return self._concerned.get(event, ())
-
-    def observed(self, published: Collection[type[Event]]) -> set[type[Event]]:
-        """What has to be received beside what functions handle: others' ends, notices, the deadlines."""
-        events = {event for each in self.all for event in (*each.ends, *each.notices, each.deadline_reached)}
-        return events.difference(published)
-
-    def named(self, name: str) -> Saga | None:
-        return next((each for each in self.all if each.name == name), None)
-
-    def begin(self, each: Saga, event: Event, message_id: UUID, cause: Envelope) -> "Start":
-        """What is known of an instance from its start on."""
-        deadline = each.deadline and (self.deadline or each.deadline)
-        decided = each.deadline_reached in self.decided
-        return Start(
-            message_id,
-            cause.correlation_id,
-            cause.time,
-            cause.time + deadline if deadline else None,
-            event.__pydantic_serializer__.to_json(event) if decided else None,
-            event.declaration.version,
-        )
-
-
-class Start(NamedTuple):
-    """How an instance began; `started` is the event's JSON, kept until the end for the deadline's function."""
-
-    message_id: UUID
-    correlation_id: UUID
-    started_at: datetime
-    deadline_at: datetime | None
-    started: bytes | None
-    started_version: int
-
-    def ended(self) -> "Start":
-        """Without what is kept only until the end."""
-        return self._replace(deadline_at=None, started=None)
-
-
-@dataclass(slots=True)
-class Change:
-    """What one batch makes of an instance."""
-
-    subject: str
-    start: Start | None = None
-    state: Literal["completed", "compensated"] | None = None
-    ended_at: datetime | None = None
-    stuck: dict[str, dict[str, object]] = field(default_factory=dict)
-    freed: dict[str, None] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What one batch's events mean for the instances of the service's own sagas."""
-
-    sagas: Sagas
-    changes: dict[tuple[str, str], Change] = field(default_factory=dict)
-    ended: set[tuple[str, str]] = field(default_factory=set)
-
-    def note(self, event: Event, message_id: UUID, envelope: Envelope) -> None:
-        """Take in an event that was published or received; `envelope` is the one it came or was caused with."""
-        for each in self.sagas.concerned(type(event)):
-            if isinstance(event, each.deadline_reached):
-                continue
-            name = each.name, key_of(event)
-            change = self.changes.get(name)
-            if change is None:
-                change = self.changes[name] = Change(event.subject)
-            if isinstance(event, Stuck):
-                change.freed.pop(event.service, None)
-                change.stuck[event.service] = event.model_dump(mode="json", include=set(Stuck.model_fields))
-            elif isinstance(event, Freed):
-                change.stuck.pop(event.service, None)
-                change.freed[event.service] = None
-            elif type(event) is each.starts:
-                change.start = self.sagas.begin(each, event, message_id, envelope)
-            else:
-                change.state = "compensated" if event.declaration.failure else "completed"
-                change.ended_at = envelope.time
-                self.ended.add(name)
-
-    def has_ended(self, deadline: Event) -> bool:
-        """Whether the instance that `deadline` is about ended before it could be handled."""
-        return any(
-            (each.name, key_of(deadline)) in self.ended for each in self.sagas.concerned(type(deadline))
-        )
-
-    def count(self, service: str) -> None:
-        """Once it is committed, in the metrics; who is stuck is said aloud."""
-        for (name, key), change in self.changes.items():
-            if change.start:
-                telemetry.sagas_started.labels(service, name).inc()
-            if change.state:
-                telemetry.sagas_ended.labels(service, name, change.state).inc()
-            if change.stuck:
-                telemetry.sagas_stuck.labels(service, name).inc(len(change.stuck))
-                log.error("instances.stuck: %s %s in %s", name, key, ", ".join(change.stuck))
+EXPIRE = f"""
+delete from {SCHEMA}.saga where ctid = any(array(
+    select ctid from {SCHEMA}.saga
+    where ended_at < now() - interval '{KEPT_DAYS} days' and stuck = '{{}}' limit {EXPIRE_AT_ONCE}
+))
+returning 1
+"""
 
 
 class Due(NamedTuple):
@@ -241,15 +131,14 @@ class Due(NamedTuple):
 
 async def save(transaction: Transaction, ledger: Ledger) -> None:
     """Store what became of the instances; the caller holds their keys' locks. One statement for those that
-    began, one for others.
+    began, one for those that changed.
     """
     begun, changed = [], []
     for (name, key), each in ledger.changes.items():
-        stuck = orjson.dumps(each.stuck).decode() if each.stuck else "{}"
         if each.start is not None:
-            start = each.start if each.state is None else each.start.ended()
-            begun.append((name, key, each.subject, *start, each.state or "running", each.ended_at, stuck))
-        else:
+            begun.append((name, key, each.subject, *each.start))
+        if each.state or each.stuck or each.freed:
+            stuck = orjson.dumps(each.stuck).decode() if each.stuck else "{}"
             freed = orjson.dumps(list(each.freed)).decode() if each.freed else "[]"
             changed.append((name, key, each.state, each.ended_at, stuck, freed))
     for statement, rows in ((BEGIN, begun), (CHANGE, changed)):
@@ -266,20 +155,27 @@ async def load_ended(transaction: Transaction, deadlines: Iterable[Event], ledge
     ledger.ended.update((row[0], row[1]) for row in rows)
 
 
-async def due(database: Database) -> list[str]:
+async def due(database: Database, sagas: Sagas) -> list[str]:
     """The keys of instances whose deadline has come, the longest overdue first."""
     async with database.session() as session:
-        return [row[0] for row in await session.fetch(DUE)]
+        return [row[0] for row in await session.fetch(DUE, sagas.names)]
 
 
-async def take_due(transaction: Transaction, keys: Collection[str]) -> list[Due]:
-    """Take the deadlines of `keys` away: whoever does it is the one that acts. The caller holds the locks."""
-    return [Due(*row) for row in await transaction.fetch(TAKE_DUE, list(keys))]
+async def take_due(transaction: Transaction, sagas: Sagas, keys: Collection[str]) -> list[Due]:
+    """Take the deadlines of `keys` away: whoever does it is the one that acts. The caller holds the locks.
+
+    Sagas that only another version of the service declares are left to it.
+    """
+    return [Due(*row) for row in await transaction.fetch(TAKE_DUE, list(keys), sagas.names)]
+
+
+async def put_off(transaction: Transaction, saga_name: str, keys: Collection[str]) -> None:
+    """Look at these again in ten minutes: what they began with can't be read."""
+    await transaction.execute(PUT_OFF, saga_name, list(keys))
 
 
 async def expire(database: Database) -> None:
-    """Delete instances that ended more than 30 days ago."""
+    """Delete instances that ended more than 30 days ago, a portion at a time."""
     async with database.session() as session:
-        await session.execute(
-            f"delete from {SCHEMA}.saga where ended_at < now() - interval '{KEPT_DAYS} days' and stuck = '{{}}'"
-        )
+        while len(await session.fetch(EXPIRE)) == EXPIRE_AT_ONCE:
+            pass

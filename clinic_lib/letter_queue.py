@@ -5,8 +5,9 @@ only waited and comes first, once those before it are gone, is handled by itself
 """
 
 import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -15,24 +16,36 @@ import orjson
 from clinic_lib.dead_letter import LetterState
 from clinic_lib.storage import SCHEMA, Database, Transaction
 
-__all__ = ["StoredLetter", "claim_retries", "count", "handleable", "heads", "of_key", "settle", "stored"]
+__all__ = [
+    "Known",
+    "StoredLetter",
+    "claim_retries",
+    "count",
+    "handleable",
+    "heads",
+    "of_key",
+    "present",
+    "settle",
+    "stored",
+]
 
 CLAIM_SECONDS = 60
 AT_ONCE = 500
 
 STORED = """
 id, state, key, message_id, type, topic, partition, "offset", record_key, record_headers::text, record_value,
-attempts, announced, error
+attempts, announced, error, handler
 """
 
-HANDLEABLE = f"""
-select id, key from {SCHEMA}.dead_letter where key = any($1::text[]) or id = any($2::bigint[])
+HELD = f"""
+select id, key, state, attempts, announced from {SCHEMA}.dead_letter
+where (key = any($1::text[]) and id <= $3) or id = any($2::bigint[])
 order by id for update
 """
 
 SETTLE = f"""
 with gone as (delete from {SCHEMA}.dead_letter where id = any($1::bigint[]))
-update {SCHEMA}.dead_letter set state = 'retrying', retry_at = now()
+update {SCHEMA}.dead_letter set state = 'retrying', attempts = 0, retry_at = now()
 where state = 'waiting' and id in (
     select min(id) from {SCHEMA}.dead_letter
     where key = any($2::text[]) and id <> all($1::bigint[]) group by key
@@ -40,17 +53,29 @@ where state = 'waiting' and id in (
 """
 
 CLAIM_RETRIES = f"""
-update {SCHEMA}.dead_letter set retry_at = now() + interval '{CLAIM_SECONDS} seconds' where id in (
+with due as materialized (
     select id from {SCHEMA}.dead_letter where state = 'retrying' and retry_at <= now()
     order by retry_at limit {AT_ONCE} for update skip locked
 )
-returning key
+update {SCHEMA}.dead_letter d set retry_at = now() + interval '{CLAIM_SECONDS} seconds'
+from due where d.id = due.id
+returning d.key
 """
+
+
+class Known(NamedTuple):
+    """What may have changed of a letter since it was read without its key's lock."""
+
+    state: LetterState
+    attempts: int
+    announced: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLetter:
-    """A letter as it lies in the table; it is a `Record` too."""
+    """A letter as it lies in the table; it is a `Record` too. Read without its key's lock, it is refreshed by
+    `handleable`.
+    """
 
     id: int
     state: LetterState
@@ -66,27 +91,30 @@ class StoredLetter:
     attempts: int
     announced: bool
     error: str | None
+    handler: str | None
 
 
 async def handleable(
-    transaction: Transaction, keys: Collection[str], ids: Collection[int]
-) -> tuple[set[int], dict[str, int]]:
-    """Which of the letters `ids` may be handled now, and how many letters each key has.
+    transaction: Transaction, keys: Collection[str], letters: Mapping[int, str | None]
+) -> dict[int, Known]:
+    """Which of `letters` (their keys by their ids) may be handled now, as they stand under the keys' locks.
 
-    A letter may be when all before it of its key are among `ids`, too. The caller holds the keys' locks.
+    One may be when all before it of its key are among them, too. The caller holds the locks.
     """
-    wanted, held = set(ids), set()
-    counts: dict[str, int] = {}
-    result = set()
-    for row in await transaction.fetch(HANDLEABLE, list(keys), list(ids)):
-        number, key = row
-        if key is not None:
-            counts[key] = counts.get(key, 0) + 1
-        if number not in wanted:
-            held.add(key)
-        elif key is None or key not in held:
-            result.add(number)
-    return result, counts
+    may: dict[int, Known] = {}
+    behind: set[str | None] = set()
+    for number, key, *known in await transaction.fetch(HELD, list(keys), list(letters), max(letters)):
+        if number not in letters:
+            behind.add(key)
+        elif letters[number] is None or letters[number] not in behind:
+            may[number] = Known(*known)
+    return may
+
+
+async def present(transaction: Transaction, letters: Collection[int]) -> dict[int, Known]:
+    """Which of `letters` are still there, whatever stands before them. The caller holds their keys' locks."""
+    rows = await transaction.fetch(HELD, [], list(letters), 0)
+    return {number: Known(*known) for number, _, *known in rows}
 
 
 async def settle(transaction: Transaction, ids: Collection[int], keys: Collection[str]) -> None:
@@ -100,14 +128,14 @@ async def claim_retries(database: Database) -> set[str]:
         return {row[0] for row in await session.fetch(CLAIM_RETRIES)}
 
 
-async def heads(database: Database) -> list[StoredLetter]:
+async def heads(database: Database) -> list[int]:
     """The first letter of every key, and every malformed record."""
     async with database.session() as session:
         rows = await session.fetch(
-            f"select {STORED} from {SCHEMA}.dead_letter where key is null or id in "
-            f"(select min(id) from {SCHEMA}.dead_letter group by key) order by id"
+            f"select min(id) as head from {SCHEMA}.dead_letter where key is not null group by key "
+            f"union all select id from {SCHEMA}.dead_letter where key is null order by head"
         )
-    return [_stored(row) for row in rows]
+    return [row[0] for row in rows]
 
 
 async def count(database: Database, key: str) -> tuple[int, str | None]:
@@ -120,11 +148,11 @@ async def count(database: Database, key: str) -> tuple[int, str | None]:
     return rows[0][0], rows[0][1]
 
 
-async def of_key(database: Database, key: str) -> list[StoredLetter]:
-    """The first letters of a key, at most 500, in their order."""
+async def of_key(database: Database, key: str, limit: int = AT_ONCE) -> list[StoredLetter]:
+    """The first letters of a key, in their order."""
     async with database.session() as session:
         rows = await session.fetch(
-            f"select {STORED} from {SCHEMA}.dead_letter where key = $1 order by id limit {AT_ONCE}", key
+            f"select {STORED} from {SCHEMA}.dead_letter where key = $1 order by id limit $2", key, limit
         )
     return [_stored(row) for row in rows]
 

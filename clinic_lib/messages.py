@@ -81,7 +81,7 @@ Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 class Message(BaseModel):
     """What events and commands share: they never change."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class Command(Message):

@@ -23,7 +23,16 @@ from clinic_lib.problems import problem, problem_of
 from clinic_lib.rows import Rows, RowTable, row_table
 from clinic_lib.storage import Database, Transaction, View
 
-__all__ = ["FILTER_TEXT", "Query", "ResourceId"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "FILTER_TEXT",
+    "LARGEST_ID",
+    "LARGEST_LIMIT",
+    "Query",
+    "ResourceId",
+    "number_parameter",
+    "resource_row",
+]
 
 Read = Callable[[Transaction], Awaitable[tuple[list[Any], Rows]]]
 

@@ -31,7 +31,7 @@ from clinic_lib.errors import ConfigurationError, TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
 from clinic_lib.history import History
-from clinic_lib.instances import Sagas
+from clinic_lib.ledger import Sagas
 from clinic_lib.redrive import Redriver
 from clinic_lib.relay import FRAMING_BYTES, Relay
 from clinic_lib.schema import migrate
@@ -43,7 +43,7 @@ __all__ = ["Runtime"]
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
-OWN_CONNECTIONS = 4
+OWN_CONNECTIONS = 6
 DRAIN_SECONDS = 3.0
 CONSUMER_GRACE_SECONDS = 10.0
 MAINTENANCE_SECONDS = 3600.0

@@ -19,7 +19,7 @@ from pydantic import create_model
 from clinic_lib.errors import WiringError
 from clinic_lib.messages import Event
 
-__all__ = ["Freed", "Saga", "SagaState", "Stuck", "notice", "notices_of"]
+__all__ = ["Freed", "Saga", "SagaState", "Stuck", "is_notice", "notice", "notices_of"]
 
 SagaState = Literal["running", "completed", "compensated", "overdue", "stuck"]
 
@@ -97,6 +97,11 @@ def notices_of(event: type[Event]) -> tuple[type[Event], type[Event]]:
     return _notice(Stuck, *log), _notice(Freed, *log)
 
 
+def is_notice(event_type: str) -> bool:
+    """Whether a service says it of itself: stuck on a message, or free again."""
+    return event_type.endswith(("StepStuck", "StepFreed"))
+
+
 def notice(content: type[Event], topic: str, key: str) -> Callable[..., Event]:
     """Makes `Stuck` or `Freed` an event of `topic` about the saga `key`, as `order_id:17`."""
     name, _, subject = key.partition(":")
@@ -108,7 +113,7 @@ def notice(content: type[Event], topic: str, key: str) -> Callable[..., Event]:
 def _notice(content: type[Event], topic: str, key: str) -> type[Event]:
     field: Any = {key: (int | str, ...)}
     return create_model(
-        f"Step{content.__name__}",
+        f"{_camel(key.removesuffix('_id'))}Step{content.__name__}",
         __base__=content,
         __module__=__name__,
         __doc__=content.__doc__,
@@ -120,7 +125,7 @@ def _notice(content: type[Event], topic: str, key: str) -> type[Event]:
 def _deadline_reached(name: str, starts: type[Event]) -> type[Event]:
     """A class of its own with the start's fields, so that a function over the start can be handed it."""
     event = create_model(
-        "".join(part.capitalize() for part in name.split("_")) + "DeadlineReached",
+        f"{_camel(name)}DeadlineReached",
         __base__=starts,
         __module__=starts.__module__,
         __doc__=f"The {name} that began with this {starts.__name__} has not ended in time.",
@@ -128,3 +133,7 @@ def _deadline_reached(name: str, starts: type[Event]) -> type[Event]:
     )
     event.upcasters = starts.upcasters
     return event
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))

@@ -29,7 +29,7 @@ from clinic_lib.admin import admin_server
 from clinic_lib.commands import CommandEndpoint
 from clinic_lib.errors import UnavailableError, WiringError
 from clinic_lib.handlers import Function, Handler, Kind, inspect_handler
-from clinic_lib.instances import Sagas
+from clinic_lib.ledger import Sagas
 from clinic_lib.problems import http_exception, problem_of, server_error
 from clinic_lib.queries import Query, resource_row
 from clinic_lib.rows import row_table
@@ -104,6 +104,10 @@ class Service:
                     f"{function.__name__} decides at the deadline of {saga.name}: say service.saga({saga.name}) "
                     f"before, give the saga a deadline, and take {saga.starts.__name__} first",
                     function,
+                )
+            if any(saga.deadline_reached in each.messages for each in self.handlers):
+                raise WiringError(
+                    f"{function.__name__}: {saga.name} has a function for its deadline", function
                 )
             self._add(replace(handler, messages=(saga.deadline_reached,)))
             return function

@@ -32,7 +32,7 @@ class ServiceSettings(AdminSettings):
     """Where PostgreSQL and Kafka are, and the limits of a service.
 
     `database_user` and `database_password` override those of the address, so that the password alone is a
-    secret. `database_connections` are for queries; polls, commands and the relay have four of their own. The
+    secret. `database_connections` are for queries; polls, commands and the like have six of their own. The
     number of a topic's partitions is for ever: keys would move to others. `replica` is a process's own number
     where each has a lasting one: then it comes back to its partitions without waiting. `kafka_ca` is the
     certificate, in PEM, of who signed the brokers'; without one the system's are trusted.

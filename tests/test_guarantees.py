@@ -31,6 +31,22 @@ def test_each_promise_is_proven_by_a_test_that_exists(file: str, test: str) -> N
     }
 
 
+def test_each_file_that_is_named_exists() -> None:
+    files = {path for page in PAGES for path in re.findall(r"`((?:\w+/)+\w+\.py)", page)}
+
+    assert [
+        path for path in sorted(files) if not ((TESTS / path).exists() or (TESTS.parent / path).exists())
+    ] == []
+
+
+def test_every_module_of_the_library_is_in_the_picture_of_its_layers() -> None:
+    page = (TESTS.parent / "docs" / "architecture.md").read_text().split("## Modules")[1]
+    told = set(re.findall(r"`(\w+)`", page))
+    modules = {path.stem for path in (TESTS.parent / "clinic_lib").iterdir() if path.suffix in ("", ".py")}
+
+    assert {each for each in modules if not each.startswith("_")} - told == set()
+
+
 def test_every_row_of_a_table_names_its_proof() -> None:
     rows = [line for line in PAGES[0].split("## Not promised")[0].splitlines() if line.startswith("| ")]
 

@@ -85,8 +85,14 @@ class AdminPort:
                 raise OperateError(
                     f"{self.name} at {url} did not answer within {seconds:.0f} s: look at its log."
                 ) from None
-            except httpx2.TransportError:
+            except httpx2.ConnectError:
                 continue
+            except httpx2.TransportError as exc:
+                if method == "GET":
+                    continue
+                raise OperateError(
+                    f"{self.name} at {url} broke off ({exc!r}): it may have done it. Look, and ask again."
+                ) from None
             return self._read(answer)
         raise DownError(f"{self.when_down}.")
 

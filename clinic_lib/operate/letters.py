@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from clinic_lib.operate.screen import day_and_time
+from clinic_lib.operate.screen import day_and_time, harmless
 
 __all__ = ["Letter", "letter_table", "loss_of", "outcome_of", "whole_letter"]
 
@@ -63,6 +63,7 @@ def whole_letter(letter: Letter) -> str:
     lines += ["", "value:", shown]
     if letter["traceback"]:
         lines += ["", letter["traceback"].rstrip()]
+    lines = [harmless(line) for line in lines]
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "Limit",
     "complain",
     "day_and_time",
+    "harmless",
     "say",
     "show_json",
     "show_table",
@@ -50,6 +51,11 @@ def show_table(table: Table) -> None:
 def day_and_time(text: str | None) -> str:
     """Here, to the second; empty for none."""
     return f"{_here(text):%Y-%m-%d %H:%M:%S}" if text else ""
+
+
+def harmless(text: str) -> str:
+    """What a stranger wrote, without what a terminal would obey."""
+    return "".join(each if each.isprintable() or each in "\n\t" else f"\\x{ord(each):02x}" for each in text)
 
 
 def time_of_day(text: str) -> str:

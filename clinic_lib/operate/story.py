@@ -11,10 +11,9 @@ from typing import Any
 
 from clinic_lib.local.status import Declared
 from clinic_lib.operate.screen import day_and_time
+from clinic_lib.saga import is_notice
 
 __all__ = ["Listener", "Mark", "Story"]
-
-NOTICES = ("StepStuck", "StepFreed")
 
 
 class Mark(StrEnum):
@@ -79,7 +78,7 @@ class Story:
         causes = {
             entry["causation_id"]
             for entry in self.history
-            if entry["source"] == listener.name and entry["type"] not in NOTICES
+            if entry["source"] == listener.name and not is_notice(entry["type"])
         }
         places = [place for place, entry in enumerate(self.history) if entry["message_id"] in causes]
         return places[-1] + 1 if places else 0

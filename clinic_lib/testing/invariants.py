@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from clinic_lib.saga import is_notice
 from clinic_lib.testing.errors import InvariantError
 from clinic_lib.testing.log import LogRecord
 from clinic_lib.testing.system import RunningSystem
@@ -19,8 +20,6 @@ NOT_ENDED = """
 select saga, key, case when stuck <> '{}' then 'stuck' else state end from clinic_lib.saga
 where ended_at is null or stuck <> '{}' order by id
 """
-NOTICES = ("StepStuck", "StepFreed")
-"""What a service says of a message that it could not handle: not of the transaction that handles it at last."""
 
 
 async def nothing_lost(system: RunningSystem) -> None:
@@ -65,7 +64,8 @@ async def nothing_twice(system: RunningSystem) -> None:
         for each in await system.published(service):
             ids[each.message_id] += 1
             record = log.get(each.message_id)
-            if record is not None and record.causation_id is not None and record.type not in NOTICES:
+            # what a service says of a message that it could not handle is not of the one that handles it at last
+            if record is not None and record.causation_id is not None and not is_notice(record.type or ""):
                 transactions[record.causation_id].add(each.transaction)
         _none(
             [str(log.get(cause, cause)) for cause, several in transactions.items() if len(several) > 1],

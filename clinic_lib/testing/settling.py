@@ -1,5 +1,7 @@
 """Whether a system has come to rest: nothing is on its way any more.
 
+Timers are asked before the outboxes that they fill.
+
 The log's ends are read first, then how far each service has handled it, then the outboxes, then the ends again.
 A checkpoint moves in the transaction that fills the outbox, and an outbox row goes only after its record is in
 the log; so when all have handled up to ends that are still the ends, nothing can follow by itself.
@@ -58,8 +60,8 @@ async def settle(
     while True:
         still = list(_not_running(ground))
         try:
-            still = still or await _look(ground, contracts, letters)
             still = still or await _due(ground, max(deadline - monotonic(), 0))
+            still = still or await _look(ground, contracts, letters)
         except (KafkaError, OSError) as exc:
             still = [_Open(f"a server does not answer: {exc!r}")]
         if not still:

@@ -6,6 +6,7 @@ from clinic_lib.service import Service
 from clinic_lib.storage import Database
 from tests.core import shop
 from tests.core.shop import (
+    TOPIC,
     MyPage,
     OrderCancelled,
     OrderConfirmed,
@@ -100,7 +101,7 @@ async def test_a_dead_letter_is_the_whole_record_and_says_what_failed(
     message_id = dict(record.headers)["id"]
     assert [(*row[:9], row[9].bytes, *row[10:]) for row in await rows(database, statement)] == [
         (
-            "shop",
+            TOPIC,
             3,
             0,
             b"1",

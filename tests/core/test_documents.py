@@ -95,25 +95,25 @@ def test_the_document_is_valid_openapi(openapi: dict[str, Any]) -> None:
         (
             order_service,
             [
-                *("receivePurchaseDeadlineReached", "receiveSeatsRefused", "receiveSeatsReserved"),
-                *("receiveStepFreed", "receiveStepStuck"),
+                *("receiveOrderStepFreed", "receiveOrderStepStuck", "receivePurchaseDeadlineReached"),
+                *("receiveSeatsRefused", "receiveSeatsReserved"),
                 *("sendOrderCancelled", "sendOrderConfirmed", "sendOrderPlaced"),
-                *("sendPurchaseDeadlineReached", "sendStepFreed", "sendStepStuck"),
+                *("sendOrderStepFreed", "sendOrderStepStuck", "sendPurchaseDeadlineReached"),
             ],
         ),
         (
             seat_service,
             [
                 *("receiveOrderCancelled", "receiveOrderPlaced"),
+                *("sendOrderStepFreed", "sendOrderStepStuck"),
                 *("sendSeatsRefused", "sendSeatsReleased", "sendSeatsReserved"),
-                *("sendStepFreed", "sendStepStuck"),
             ],
         ),
         (
             page_service,
             [
                 *("receiveOrderCancelled", "receiveOrderConfirmed", "receiveOrderPlaced"),
-                *("sendStepFreed", "sendStepStuck"),
+                *("sendOrderStepFreed", "sendOrderStepStuck"),
             ],
         ),
     ],
@@ -128,8 +128,8 @@ def test_the_channel_is_the_topic_with_all_its_messages() -> None:
 
     assert {channel["address"] for channel in document["channels"].values()} == {TOPIC}
     assert sorted(document["channels"][TOPIC]["messages"]) == [
-        *("OrderCancelled", "OrderPlaced", "SeatsRefused", "SeatsReleased", "SeatsReserved"),
-        *("StepFreed", "StepStuck"),
+        *("OrderCancelled", "OrderPlaced", "OrderStepFreed", "OrderStepStuck"),
+        *("SeatsRefused", "SeatsReleased", "SeatsReserved"),
     ]
 
 

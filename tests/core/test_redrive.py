@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
+from aiokafka import ConsumerRecord
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clinic_lib import letter_queue
 from clinic_lib.errors import TransientError
+from clinic_lib.messages import new_message_id
 from clinic_lib.redrive import Outcome
 from clinic_lib.service import Service
 from clinic_lib.storage import Database
 from tests.core import shop
-from tests.core.shop import MyPage, OrderCancelled, OrderConfirmed, OrderPlaced, SeatsReserved
+from tests.core.shop import MyPage, OrderCancelled, OrderConfirmed, OrderPlaced, PlaceOrder, SeatsReserved
 from tests.core.worker import Log, Worker, letters, notices, published, rows, value
 
 KEY = "order_id:1"
@@ -219,13 +222,13 @@ async def test_a_service_that_is_stuck_says_so_once_and_when_it_is_free(
     log = Log()
     await worker.poll(log.append(order(note="poison")), log.append(reserved(2)))
     await worker.redriver.redrive_key(KEY)
-    assert await notices(database) == [("StepStuck", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1")]
     broken.clear()
 
     await worker.redriver.redrive_key(KEY)
 
-    assert await notices(database) == [("StepStuck", "1"), ("StepFreed", "1")]
-    said = "select convert_from(payload, 'UTF8')::jsonb -> 'data' from clinic_lib.outbox where type = 'StepStuck'"
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
+    said = "select convert_from(payload, 'UTF8')::jsonb -> 'data' from clinic_lib.outbox where type = 'OrderStepStuck'"
     assert '"error": "RuntimeError"' in await value(database, f"select ({said})::text")
 
 
@@ -247,11 +250,11 @@ async def test_trouble_that_passes_is_tried_again_until_it_has_passed(
     for _ in range(7):
         await retry_now(worker)
     assert 15 < await value(database, pause) < 31
-    assert await notices(database) == [("StepStuck", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1")]
     broken.clear()
     await retry_now(worker)
     assert await steps(database) == '["placed", "reserved 1", "reserved 2"]'
-    assert await notices(database) == [("StepStuck", "1"), ("StepFreed", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
 
 
 async def test_a_lock_that_is_not_free_holds_up_one_key(
@@ -288,11 +291,11 @@ async def test_a_compensation_that_fails_is_tried_five_times_and_then_said(
     await retry_now(worker)
 
     assert [state for state, _, _ in await letters(database)] == ["failed"]
-    assert await notices(database) == [("StepStuck", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1")]
     broken.clear()
     await worker.redriver.redrive_key(KEY)
     assert await steps(database) == '["placed", "gave 1 back"]'
-    assert await notices(database) == [("StepStuck", "1"), ("StepFreed", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
 
 
 async def test_what_waits_behind_a_discarded_letter_is_handled(worker: Worker, database: Database) -> None:
@@ -307,7 +310,7 @@ async def test_what_waits_behind_a_discarded_letter_is_handled(worker: Worker, d
     assert outcome == Outcome(handled=1)
     assert await steps(database) == '["placed", "reserved 3"]'
     assert await letters(database) == []
-    assert await notices(database) == [("StepStuck", "1"), ("StepFreed", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
 
 
 async def test_what_waits_behind_one_that_left_is_handled_even_if_nobody_is_there_to_do_it(
@@ -351,7 +354,9 @@ async def test_a_malformed_record_is_handled_once_it_can_be_read(worker: Worker,
     await worker.poll(Log().append_raw(record.key, record.value, headers))
     ((state, key, _),) = await letters(database)
     assert (state, key) == ("malformed", None)
-    (letter,) = await letter_queue.heads(database)
+    (number,) = await letter_queue.heads(database)
+    letter = await letter_queue.stored(database, number)
+    assert letter is not None
     assert (await worker.redriver.redrive(letter)).remaining == 1
 
     async with database.session() as session:
@@ -379,4 +384,115 @@ async def test_a_letter_that_cannot_be_read_any_more_keeps_its_place(
     assert outcome.remaining == 2
     states = "select state, key, type, message_id is not null from clinic_lib.dead_letter order by id"
     assert (await rows(database, states))[0] == ("failed", KEY, "OrderPlaced", True)
-    assert await notices(database) == [("StepStuck", "1")]
+    assert await notices(database) == [("OrderStepStuck", "1")]
+
+
+def malformed(log: Log, event: OrderPlaced, message_id: UUID) -> ConsumerRecord:
+    """A record that nobody can read before `mend_values`."""
+    record = log.append(event, message_id)
+    record.value = b"{" + record.value
+    return record
+
+
+async def mend_values(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute("update clinic_lib.dead_letter set record_value = substr(record_value, 2)")
+
+
+async def test_a_malformed_record_that_came_twice_takes_effect_once(
+    worker: Worker, database: Database
+) -> None:
+    log, message_id = Log(), new_message_id()
+    await worker.poll(malformed(log, order(), message_id), malformed(log, order(), message_id))
+    found = "select distinct message_id from clinic_lib.dead_letter"
+    assert await rows(database, found) == [(message_id,)]
+    await mend_values(database)
+
+    assert (await worker.redriver.redrive_all()).handled == 2
+    await worker.poll(log.append(order(), message_id))
+
+    assert [kind for kind, _ in await published(database)] == ["SeatsReserved"]
+    assert await letters(database) == []
+
+
+async def test_a_malformed_record_whose_key_is_parked_waits_behind_it(
+    worker: Worker, database: Database
+) -> None:
+    log = Log()
+    broken.add("poison")
+    await worker.poll(log.append(order(note="poison")), malformed(log, order(2), new_message_id()))
+    async with database.session() as session:
+        value_of_1 = log.append(order(), new_message_id()).value
+        await session.execute(
+            "update clinic_lib.dead_letter set record_value = $1, record_key = $2 where state = 'malformed'",
+            *(value_of_1, b"1"),
+        )
+    number = await value(database, "select id from clinic_lib.dead_letter where state = 'malformed'")
+    letter = await letter_queue.stored(database, number)
+    assert letter is not None
+
+    outcome = await worker.redriver.redrive(letter)
+
+    assert outcome == Outcome(0, 1, "its key order_id:1 is parked: redrive that first")
+    assert await value(database, "select count(*) from my_page") == 0
+
+
+async def test_what_another_process_said_of_a_letter_meanwhile_is_taken_back(
+    worker: Worker, database: Database
+) -> None:
+    """It was read before the fifth attempt of another process, which told the owner."""
+    log = Log()
+    await worker.poll(log.append(order()))
+    broken.add("weather")
+    await worker.poll(log.append(reserved(2)))
+    stale = await letter_queue.of_key(database, KEY)
+    for _ in range(4):
+        await retry_now(worker)
+    assert await notices(database) == [("OrderStepStuck", "1")]
+    broken.clear()
+
+    await worker.redriver._handle(stale)
+
+    assert await notices(database) == [("OrderStepStuck", "1"), ("OrderStepFreed", "1")]
+
+
+async def test_a_discard_behind_a_failed_letter_does_not_try_that_again(
+    worker: Worker, database: Database
+) -> None:
+    broken.add("poison")
+    log = Log()
+    await worker.poll(log.append(order(note="poison")), log.append(reserved(2)))
+    (_, second) = await letter_queue.of_key(database, KEY)
+
+    outcome = await worker.redriver.discard(second)
+
+    assert outcome == Outcome(0, 1, "RuntimeError: stumbled over poison")
+    assert await value(database, "select attempts from clinic_lib.dead_letter") == 1
+
+
+async def test_an_owner_that_discards_its_own_letter_is_not_stuck_any_more(database: Database) -> None:
+    owner = Worker(shop.order_service, database)
+    await owner.command(PlaceOrder(seat_id=1, quantity=3))
+    number = await value(database, 'select order_id from "order"')
+    async with database.session() as session:
+        await session.execute('delete from "order"')
+    await owner.poll(Log().append(SeatsReserved(order_id=number, seat_id=1, quantity=3)))
+    stuck = "select stuck <> '{}' from clinic_lib.saga"
+    assert await value(database, stuck)
+
+    (letter,) = await letter_queue.of_key(database, f"order_id:{number}")
+    await owner.redriver.discard(letter)
+
+    assert not await value(database, stuck)
+
+
+async def test_an_error_of_a_function_s_own_is_not_taken_for_the_server_s(database: Database) -> None:
+    service = Service(f"shop_reader_{shop.RUN}", system="shop")
+
+    @service.step
+    async def look_up(event: OrderPlaced, tx: AsyncConnection) -> None:
+        raise FileNotFoundError("no such form")
+
+    await Worker(service, database).poll(Log().append(order()))
+
+    assert [state for state, _, _ in await letters(database)] == ["failed"]

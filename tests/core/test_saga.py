@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from clinic_lib.deadlines import DeadlineTimer
 from clinic_lib.errors import WiringError
-from clinic_lib.saga import Saga
+from clinic_lib.messages import Event
+from clinic_lib.saga import Saga, notices_of
 from clinic_lib.service import Service
 from clinic_lib.storage import Database
 from tests.core import shop
@@ -208,7 +210,7 @@ async def test_a_step_that_is_stuck_elsewhere_is_known_until_it_is_free(
     number, log = await place(owner), Log()
     seat = Worker(shop.seat_service, elsewhere)
     await seat.poll(*await sent(database, log, "OrderPlaced"))
-    (stuck,) = await sent(elsewhere, log, "StepStuck")
+    (stuck,) = await sent(elsewhere, log, "OrderStepStuck")
 
     await owner.poll(stuck)
 
@@ -223,7 +225,7 @@ async def test_a_step_that_is_stuck_elsewhere_is_known_until_it_is_free(
     async with elsewhere.session() as session:
         await session.execute("insert into seat values (1, 10)")
     await seat.redriver.redrive_key(f"order_id:{number}")
-    await owner.poll(*await sent(elsewhere, log, "StepFreed"))
+    await owner.poll(*await sent(elsewhere, log, "OrderStepFreed"))
     assert await state(database, number) == "running"
     await owner.poll(*await sent(elsewhere, log, "SeatsReserved"))
     assert await state(database, number) == "completed"
@@ -266,3 +268,46 @@ def test_a_deadline_is_decided_on_the_saga_s_start() -> None:
 
     with pytest.raises(WiringError, match="take OrderPlaced first"):
         service.deadline(shop.purchase)(decide)
+
+
+async def test_a_timer_leaves_the_deadlines_of_sagas_that_it_does_not_know(
+    owner: Worker, database: Database
+) -> None:
+    """Another version of the service declares it."""
+    await place(owner)
+    await make_late(database)
+    async with database.session() as session:
+        await session.execute("update clinic_lib.saga set saga = 'rental'")
+
+    assert await DeadlineTimer(owner.executor).fire() == 0
+
+    assert await value(database, "select deadline_at is not null from clinic_lib.saga")
+
+
+async def test_a_deadline_counts_from_the_start_whatever_the_age_of_its_cause(database: Database) -> None:
+    owner = Service(f"shop_latecomer_{shop.RUN}", system="shop")
+    loan = Saga("loan", starts=SeatsReserved, ends=(SeatsReleased,), deadline=timedelta(minutes=15))
+
+    @owner.step
+    def lend(event: OrderPlaced) -> SeatsReserved:
+        return reserved(event.order_id)
+
+    owner.saga(loan)
+    worker = Worker(owner, database)
+    record = Log().append(OrderPlaced(order_id=1, seat_id=1, quantity=3))
+    wire = orjson.loads(record.value) | {"time": "2026-01-01T08:00:00+00:00"}
+    record.value = orjson.dumps(wire)
+
+    await worker.poll(record)
+
+    assert await DeadlineTimer(worker.executor).fire() == 0
+    assert await value(database, "select started_at > now() - interval '1 minute' from clinic_lib.saga")
+
+
+def test_notices_about_different_keys_are_different_events() -> None:
+    class PaymentMade(Event, topic=shop.TOPIC, key="payment_id"):
+        payment_id: int
+
+    names = {each.declaration.type for event in (PaymentMade, OrderPlaced) for each in notices_of(event)}
+
+    assert names == {"PaymentStepStuck", "PaymentStepFreed", "OrderStepStuck", "OrderStepFreed"}

@@ -180,3 +180,29 @@ def test_upcasters_of_one_event_are_no_other_s() -> None:
         order_id: Id
 
     assert SeatsGiven.upcasters == {}
+
+
+@pytest.mark.parametrize("version", [b"-1000000000000", b"0", b'"2"', b"true", b"null"])
+async def test_a_version_that_is_none_is_put_aside_at_once(
+    version: bytes, worker: Worker, database: Database
+) -> None:
+    value_of_it = WRITTEN_BY_VERSION_1.replace(b'"dataversion":1', b'"dataversion":' + version)
+
+    await worker.poll(record(Log(), value_of_it))
+
+    ((state, _, error),) = await letters(database)
+    assert state == "malformed"
+    assert error is not None
+    assert "is no version" in error
+
+
+async def test_what_stands_in_a_malformed_record_is_not_in_its_error(
+    worker: Worker, database: Database
+) -> None:
+    await worker.poll(
+        record(Log(), WRITTEN_BY_VERSION_2.replace(b'"quantity":2', b'"quantity":"Ada, 12 Mill Lane"'))
+    )
+
+    ((_, _, error),) = await letters(database)
+    assert error is not None
+    assert "Mill Lane" not in error

@@ -16,9 +16,10 @@ from clinic_lib.messages import Command, Envelope, Event, new_message_id
 from clinic_lib.redrive import Redriver
 from clinic_lib.service import Service
 from clinic_lib.storage import Database
+from tests.core.shop import TOPIC
 
 LOG = "cluster/shop"
-NOTICES = ["StepStuck", "StepFreed"]
+NOTICES = ["OrderStepStuck", "OrderStepFreed"]
 
 
 class Log:
@@ -42,7 +43,7 @@ class Log:
         timestamp: int = 1_790_000_000_000,
     ) -> ConsumerRecord:
         return ConsumerRecord(
-            topic="shop",
+            topic=TOPIC,
             partition=self.partition,
             offset=next(self.next_offset),
             timestamp=timestamp,

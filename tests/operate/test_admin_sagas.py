@@ -98,7 +98,7 @@ def test_a_discarded_letter_s_notice_is_in_the_history(kiosk: Kiosk, order: http
 
     history = order.get(f"/admin/sagas/purchase/{number}").json()["history"]
 
-    assert [each["type"] for each in history] == ["OrderPlaced", "StepStuck", "StepFreed"]
+    assert [each["type"] for each in history] == ["OrderPlaced", "OrderStepStuck", "OrderStepFreed"]
 
 
 @pytest.mark.parametrize("path", ["purchase/999999", "purchase/a%2Fb", "purchase/%00", "unknown/1"])

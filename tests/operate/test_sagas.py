@@ -89,7 +89,7 @@ def test_a_stuck_saga_names_the_function_and_its_error(kiosk: Kiosk) -> None:
     text = kiosk.says("sagas", "show", order)
 
     assert shown["history"][0]["services"] == {SEAT: "parked", PAGE: "handled"}
-    assert shown["history"][1]["type"] == "StepStuck"
+    assert shown["history"][1]["type"] == "OrderStepStuck"
     assert shown["waits_for"] == [
         f"stuck in {SEAT}: reserve failed on OrderPlaced with RuntimeError "
         f"(`clinic dead-letters list {SEAT} --key order_id:{order}`)"

@@ -9,7 +9,7 @@ from clinic_lib.operate.story import Listener, Mark, Story
 
 PLACED = {"message_id": "1", "type": "OrderPlaced", "source": "order", "causation_id": None}
 RESERVED = {"message_id": "2", "type": "SeatsReserved", "source": "seat", "causation_id": "1"}
-STUCK = {"message_id": "3", "type": "StepStuck", "source": "seat", "causation_id": "1"}
+STUCK = {"message_id": "3", "type": "OrderStepStuck", "source": "seat", "causation_id": "1"}
 SEAT = Declared(receives=["OrderPlaced"], projects=[], sagas=[])
 PAGE = Declared(receives=["OrderPlaced"], projects=["OrderPlaced"], sagas=[])
 
