@@ -1,5 +1,6 @@
 """Sagas on the admin port: how the instances stand that this service owns, and what it has handled of others."""
 
+import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from clinic_lib.admin_answers import following, guarded, json, page
 from clinic_lib.decoding import Subscription
-from clinic_lib.errors import InvalidError, NotFoundError, UnavailableError
+from clinic_lib.errors import InvalidError, NotFoundError
 from clinic_lib.handlers import Kind
 from clinic_lib.history import History
 from clinic_lib.inbox import RETENTION
@@ -25,6 +26,8 @@ from clinic_lib.saga import Saga, SagaState
 from clinic_lib.storage import SCHEMA, Database
 
 __all__ = ["SagaRoutes"]
+
+log = logging.getLogger(__name__)
 
 STATES: tuple[SagaState, ...] = get_args(SagaState)
 MOST_IDS = 1_000
@@ -48,11 +51,17 @@ PARKED = f"select message_id::text from {SCHEMA}.dead_letter where message_id = 
 
 
 class SagaRoutes:
-    """Under /admin. `known` are the types that this service receives."""
+    """Under /admin. `known` are the types that the service receives."""
 
     def __init__(
-        self, database: Database, sagas: Sagas, history: History, known: Mapping[bytes, Subscription]
+        self,
+        service: str,
+        database: Database,
+        sagas: Sagas,
+        history: History,
+        known: Mapping[bytes, Subscription],
     ) -> None:
+        self._service = service
         self._database = database
         self._sagas = sagas
         self._history = history
@@ -93,7 +102,8 @@ class SagaRoutes:
         try:
             events = await self._history.of(declared.topic, found["key"], found["started_at"])
         except (KafkaError, OSError, TimeoutError) as exc:
-            raise UnavailableError(f"the log can't be read: {exc!r}") from exc
+            log.warning("admin.history can't be read: %r", exc)
+            return json(found | {"history": None})
         return json(found | {"history": events})
 
     async def _handled(self, request: Request) -> Response:
@@ -114,9 +124,10 @@ class SagaRoutes:
         )
 
     async def _declared(self, request: Request) -> Response:
-        """What this service handles, what of it only for views, and which sagas it owns."""
+        """Which service this is, what it handles, what of it only for views, and which sagas it owns."""
         return json(
             {
+                "name": self._service,
                 "receives": [name for name, _ in self._handlers()],
                 "projects": [name for name, kinds in self._handlers() if kinds == {"projection"}],
                 "sagas": [each.name for each in self._sagas.all],

@@ -30,6 +30,7 @@ UuidText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0
 
 
 class _Wire(TypedDict, Generic[EventT]):
+    type: str
     source: str
     time: Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)]
     correlationid: UuidText
@@ -127,6 +128,8 @@ def _event(
         raise MalformedRecordError("a text holds a NUL, which no database takes")
     wire = known.read(record.value)
     event: Event = wire["data"]
+    if wire["type"] != event.declaration.type:
+        raise MalformedRecordError(f"its type is {wire['type']}, its header says {event.declaration.type}")
     if record.key is None or record.key.decode("utf-8", "replace") != event.subject:
         raise MalformedRecordError(f"the record's key is not the event's {event.declaration.key}")
     cause = wire.get("causationid")

@@ -104,7 +104,7 @@ def _letter(delivery: Delivery, state: LetterState, error: Exception | None, att
         delivery.record,
         key=delivery.key,
         message_id=delivery.envelope.message_id if message else _told_id(delivery),
-        type=message.declaration.type if message else (before.type if before else None),
+        type=message.declaration.type if message else _told_type(delivery),
         handler=", ".join(each.name for each in delivery.handlers) or (before.handler if before else None),
         error=error,
         attempts=attempts,
@@ -120,3 +120,9 @@ def _told_id(delivery: Delivery) -> UUID | None:
     assert delivery.record is not None
     told = dict(delivery.record.headers).get("id")
     return fast_uuid(told) if told is not None and len(told) == 16 else None
+
+
+def _told_type(delivery: Delivery) -> str | None:
+    assert delivery.record is not None
+    told = dict(delivery.record.headers).get("type")
+    return told.decode(errors="backslashreplace") if told else None

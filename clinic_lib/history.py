@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypedDict
+from uuid import UUID
 
 import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -88,14 +89,14 @@ async def _records(
 
 
 def _entry(record: ConsumerRecord, name: str) -> Entry | None:
-    """None for what is no event of ours, or of another kind of saga with that id."""
+    """By its headers, as it is handled. None for what is no event of ours, or of another kind of saga with that id."""
     field, _, subject = name.partition(":")
     with suppress(ValueError, KeyError, TypeError):
-        wire = orjson.loads(record.value)
+        wire, headers = orjson.loads(record.value), dict(record.headers)
         if str(wire["data"][field]) == subject:
             return Entry(
-                message_id=wire["id"],
-                type=wire["type"],
+                message_id=str(UUID(bytes=headers["id"])),
+                type=headers["type"].decode(),
                 source=wire["source"],
                 time=wire["time"],
                 correlation_id=wire["correlationid"],

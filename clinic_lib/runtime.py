@@ -109,7 +109,7 @@ class Runtime:
         history = History(self._make_reader)
         return [
             *letter_routes(self.reads, self.redriver),
-            *SagaRoutes(self.reads, self.sagas, history, self.consumer.known).routes(),
+            *SagaRoutes(self.executor.service, self.reads, self.sagas, history, self.consumer.known).routes(),
         ]
 
     async def start(self) -> None:

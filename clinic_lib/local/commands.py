@@ -68,12 +68,14 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] 
 def start(name: ChildName) -> None:
     """Start what is dead or stopped; returns when it serves."""
     control.call(_folder(), "start", name)
+    typer.echo(f"{name} serves")
 
 
 @commands.command()
 def stop(name: ChildName) -> None:
     """End a service, kafka or postgresql; it stays down until started."""
     control.call(_folder(), "stop", name)
+    typer.echo(f"{name} is stopped")
 
 
 @commands.command()
@@ -82,6 +84,7 @@ def scale(
 ) -> None:
     """Run a service as several processes behind its one port."""
     control.call(_folder(), "scale", name, replicas)
+    typer.echo(f"{name} serves as {replicas} processes")
 
 
 @commands.command(name="logs")

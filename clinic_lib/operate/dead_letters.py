@@ -118,20 +118,29 @@ def redrive(
 def discard(
     asked: Asked,
     service: ServiceName,
-    letter: LetterId,
+    letter: Annotated[int | None, typer.Argument(min=1, help="The letter's id in that service.")] = None,
     *,
+    malformed: Annotated[bool, typer.Option("--malformed", help="All malformed records instead.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
-    """Give one message up: it is never handled here. What waits behind it is handled next."""
-    services = asked.services
-    complain([loss_of(_letter(services, service, letter))])
-    if not yes:
-        typer.confirm("Discard it?", abort=True, err=True)
-    outcome = services.named(service).delete(_path(letter))
-    if asked.as_json:
-        show_json(outcome)
+    """Give a message up: it is never handled here. What waits behind it is handled next."""
+    if (letter is None) is not malformed:
+        raise OperateError(f"Say which: `clinic dead-letters discard {service} ID` or --malformed.")
+    port = asked.services.named(service)
+    if letter is not None:
+        complain([loss_of(_letter(asked.services, service, letter))])
+        ids = [letter]
     else:
-        say(f"discarded; behind it {outcome['handled']} handled, {outcome['remaining']} remaining")
+        ids = [each["id"] for each in port.items("/admin/dead-letters", {"state": "malformed"}, None)]
+        complain([f"{len(ids)} malformed records of {service} will be gone; the log still has them."])
+    if not yes and ids:
+        typer.confirm("Discard?", abort=True, err=True)
+    outcomes = [port.delete(_path(each)) for each in ids]
+    handled, remaining = (sum(each[name] for each in outcomes) for name in ("handled", "remaining"))
+    if asked.as_json:
+        show_json({"discarded": len(ids), "handled": handled, "remaining": remaining})
+    else:
+        say(f"{len(ids)} discarded; behind {handled} handled, {remaining} remaining")
 
 
 def _letter(services: Services, service: str, letter: int) -> Letter:

@@ -79,6 +79,14 @@ def show(
     """
     services = asked.services
     instance = _instance(services, saga, subject)
+    if instance["history"] is None:
+        if asked.as_json:
+            show_json(dict(instance))
+        else:
+            say(facts_of(instance))
+        raise OperateError(
+            "The log can't be read, so its events can't be told: is Kafka up? `clinic status`."
+        )
     ids = [entry["message_id"] for entry in instance["history"]]
     story = Story(instance, [each for port in services.all.values() for each in _listener(port, ids)])
     if asked.as_json:

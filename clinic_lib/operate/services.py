@@ -103,7 +103,24 @@ def _named(addresses: Sequence[str]) -> Iterable[AdminPort]:
         if not name or not url.startswith(("http://", "https://")):
             raise OperateError(f"--admin {address}: write NAME=URL, as order=http://127.0.0.1:9080.")
         url = url.rstrip("/")
-        yield AdminPort(name, (url,), token, f"{name} does not answer at {url}")
+        port = AdminPort(name, (url,), token, f"{name} does not answer at {url}")
+        _require_its_own(port)
+        yield port
+
+
+def _require_its_own(port: AdminPort) -> None:
+    """A list of nothing must not come from the wrong port. One that is down can't be asked."""
+    try:
+        told = port.get("/admin/service")["name"]
+    except DownError:
+        return
+    except NotThereError:
+        raise OperateError(
+            f"--admin {port.name}={port.urls[0]} is no admin port of a service: that is the public port + 1000 "
+            "locally, 9080 in a cluster."
+        ) from None
+    if told != port.name:
+        raise OperateError(f"--admin {port.name}={port.urls[0]}: that is {told}, not {port.name}.")
 
 
 def _local() -> Iterable[AdminPort]:

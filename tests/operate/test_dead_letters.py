@@ -80,7 +80,7 @@ def test_a_letter_is_discarded_when_the_operator_says_so(kiosk: Kiosk) -> None:
     assert asked.returncode == 1
     assert f"OrderPlaced of order_id:{order} will never be handled by reserve of {SEAT}" in asked.stderr
     assert kept == 1
-    assert (discarded.returncode, discarded.stdout) == (0, "discarded; behind it 0 handled, 0 remaining\n")
+    assert (discarded.returncode, discarded.stdout) == (0, "1 discarded; behind 0 handled, 0 remaining\n")
     assert kiosk.letters() == []
     kiosk.comes_to(order, "running")
 
