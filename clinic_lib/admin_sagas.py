@@ -38,11 +38,6 @@ id, saga, subject, key, {STATE} as state, started_at, deadline_at, ended_at, cor
 """
 NAMES = ("id", "saga", "subject", "key", "state", "started_at", "deadline_at", "ended_at", "correlation_id")
 
-LIST = f"""
-select {COLUMNS} from {SCHEMA}.saga
-where id < $1 and {{state}} and ($2::text is null or saga = $2) order by id desc limit $3
-"""
-"""The state is written out, so that the index on those that need a look is used."""
 
 SHOW = f"select {COLUMNS} from {SCHEMA}.saga where saga = $1 and key = $2"
 
@@ -85,7 +80,7 @@ class SagaRoutes:
             self._named(saga)
         limit, before = page(request)
         async with self._database.session() as session:
-            rows = await session.fetch(LIST.format(state=_in(state)), before, saga, limit + 1)
+            rows = await session.fetch(_list(state), before, saga, limit + 1)
         items = [_instance(row) for row in rows]
         return json({"items": items[:limit], "next": following(request, items, limit)})
 
@@ -146,11 +141,15 @@ class SagaRoutes:
         return saga
 
 
-def _in(state: str | None) -> str:
-    """The condition for one of `STATES`."""
-    if state is None:
-        return "true"
-    return "stuck <> '{}'" if state == "stuck" else f"stuck = '{{}}' and state = '{state}'"
+def _list(state: str | None) -> str:
+    """The state, one of `STATES`, is written out, so that the index on those that need a look is used."""
+    condition = "true"
+    if state is not None:
+        condition = "stuck <> '{}'" if state == "stuck" else f"stuck = '{{}}' and state = '{state}'"
+    return (
+        f"select {COLUMNS} from {SCHEMA}.saga where id < $1 and {condition} "
+        "and ($2::text is null or saga = $2) order by id desc limit $3"
+    )
 
 
 def _instance(row: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -44,23 +44,30 @@ def history(kafka_bootstrap_servers: str) -> History:
     )
 
 
+async def send(
+    producer: AIOKafkaProducer, topic: str, value: bytes | None, key: bytes, message_id: UUID
+) -> None:
+    headers = [("type", b"OrderPlaced"), ("id", message_id.bytes)]
+    await producer.send_and_wait(topic, value, key=key, partition=PLACE, headers=headers)
+
+
 async def test_only_this_saga_s_events_are_told_once_and_in_order(
     topic: str, producer: AIOKafkaProducer, history: History
 ) -> None:
     first, second = new_message_id(), new_message_id()
     other = OrderPlaced(order_id=8, seat_id=1, quantity=3)
     of_another_kind = cloud_event(ORDER, new_message_id(), data={"visit_id": 7})
-    for value, key in (
-        (cloud_event(ORDER, first), b"7"),
-        (cloud_event(other, new_message_id()), b"8"),
-        (of_another_kind, b"7"),
-        (b"[]", b"7"),
-        (b"no JSON", b"7"),
-        (None, b"7"),
-        (cloud_event(ORDER, second, causationid=str(first)), b"7"),
-        (cloud_event(ORDER, first), b"7"),
+    for value, key, message_id in (
+        (cloud_event(ORDER, first), b"7", first),
+        (cloud_event(other, new_message_id()), b"8", new_message_id()),
+        (of_another_kind, b"7", new_message_id()),
+        (b"[]", b"7", new_message_id()),
+        (b"no JSON", b"7", new_message_id()),
+        (None, b"7", new_message_id()),
+        (cloud_event(ORDER, second, causationid=str(first)), b"7", second),
+        (cloud_event(ORDER, first), b"7", first),
     ):
-        await producer.send_and_wait(topic, value, key=key, partition=PLACE)
+        await send(producer, topic, value, key, message_id)
 
     told = await history.of(topic, "order_id:7", datetime.now(UTC))
 
@@ -77,7 +84,7 @@ async def test_a_record_that_the_client_cannot_read_is_passed_over(
 ) -> None:
     ids = [new_message_id() for _ in range(3)]
     for message_id in ids:
-        await producer.send_and_wait(topic, cloud_event(ORDER, message_id), key=b"7", partition=PLACE)
+        await send(producer, topic, cloud_event(ORDER, message_id), b"7", message_id)
         unreadable = producer.create_batch()
         unreadable._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, 10_000)
         assert unreadable.append(timestamp=None, key=b"7", value=b"{}", headers=[(BadName("x"), b"1")])

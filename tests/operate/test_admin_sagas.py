@@ -168,9 +168,10 @@ def test_a_service_says_what_it_handles_and_owns(kiosk: Kiosk) -> None:
             said[name] = admin.get("/admin/service").json()
 
     assert said == {
-        ORDER: {"receives": ["SeatsReserved"], "projects": [], "sagas": ["purchase"]},
-        SEAT: {"receives": ["OrderCancelled", "OrderPlaced"], "projects": [], "sagas": []},
+        ORDER: {"name": ORDER, "receives": ["SeatsReserved"], "projects": [], "sagas": ["purchase"]},
+        SEAT: {"name": SEAT, "receives": ["OrderCancelled", "OrderPlaced"], "projects": [], "sagas": []},
         PAGE: {
+            "name": PAGE,
             "receives": ["OrderConfirmed", "OrderPlaced"],
             "projects": ["OrderConfirmed", "OrderPlaced"],
             "sagas": [],
