@@ -66,6 +66,8 @@ MALFORMED: dict[str, tuple[bytes | None, bytes | None, list[tuple[str, bytes | N
     "no time": (b"1", without("time"), HEADERS),
     "no correlation": (b"1", without("correlationid"), HEADERS),
     "wrong time": (b"1", with_attributes(time="yesterday"), HEADERS),
+    "another type than its header": (b"1", with_attributes(type="OrderConfirmed"), HEADERS),
+    "no type in the value": (b"1", without("type"), HEADERS),
     "wrong traceparent": (b"1", with_attributes(traceparent=7), HEADERS),
     "no key": (None, VALUE, HEADERS),
     "empty key": (b"", VALUE, HEADERS),

@@ -63,6 +63,9 @@ class Kiosk:
             f"http://127.0.0.1:{self.clinic.port}/orders/{order}/cancellation", json={}
         ).raise_for_status()
 
+    def public_url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.clinic.port + PORTS[service]}"
+
     def admin_url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.clinic.port + PORTS[service] + 1000}"
 

@@ -177,6 +177,17 @@ def test_services_elsewhere_are_asked_at_the_addresses_given(kiosk: Kiosk) -> No
     assert "purchase" in listed.stdout
 
 
+def test_a_list_of_nothing_never_comes_from_the_wrong_port(kiosk: Kiosk) -> None:
+    elsewhere = kiosk.elsewhere(kiosk.token)
+
+    swapped = elsewhere("dead-letters", "list", f"--admin={ORDER}={kiosk.admin_url(SEAT)}")
+    public = elsewhere("sagas", "list", f"--admin={ORDER}={kiosk.public_url(ORDER)}")
+
+    assert (swapped.returncode, public.returncode) == (1, 1)
+    assert f"that is {SEAT}, not {ORDER}" in swapped.stderr
+    assert "is no admin port of a service" in public.stderr
+
+
 def test_a_wrong_token_or_address_says_what_to_do(kiosk: Kiosk) -> None:
     elsewhere = kiosk.elsewhere("wrong")
 
