@@ -148,6 +148,7 @@ CLINIC = System(
             PROMISE,
             routes=("/patientManagements",),
             reads=("clinic",),
+            writes=("clinic",),  # that it is stuck, when a projection fails
         ),
         Service(
             "gateway",
@@ -187,6 +188,7 @@ RESERVATION = System(
             PROMISE,
             routes=("/myPages",),
             reads=("reservation",),
+            writes=("reservation",),  # that it is stuck, when a projection fails
         ),
         Service(
             "gateway",

@@ -73,6 +73,7 @@ def _against_its_app(service: Service, system: System) -> Iterator[str]:
         for message in handler.messages
         if handler.kind != "command" and hasattr(message, "declaration")
     }
+    written |= read  # a service that is stuck on what it reads says so there
     if read != set(service.reads):
         yield f"{service.name} reads {sorted(service.reads)}, its code {sorted(read)}"
     if written != set(service.writes):
