@@ -135,7 +135,7 @@ def _prometheus(args: MetricsArgs) -> dict[str, Any]:
 
 
 def _grafana(args: MetricsArgs, account: pulumi.Output[str]) -> dict[str, Any]:
-    """Dashboards are the ConfigMaps of any namespace that have the label `grafana_dashboard`."""
+    """Dashboards are the ConfigMaps of any namespace labelled `grafana_dashboard: "1"`."""
     sources = [
         {"name": "Loki", "type": "loki", "url": "http://loki:3100", "access": "proxy"},
         {"name": "Jaeger", "type": "jaeger", "url": "http://jaeger-query:16686", "access": "proxy"},

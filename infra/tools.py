@@ -92,10 +92,10 @@ def _path(path: str, service: str, port: int) -> networking.HTTPIngressPathArgs:
 
 def _kiali() -> dict[str, Any]:
     return {
-        "fullnameOverride": KIALI_NAME,
         "auth": {"strategy": "token"},
         "server": {"web_root": "/kiali", "port": KIALI_PORT},
         "deployment": {
+            "instance_name": KIALI_NAME,
             "replicas": 1,
             "resources": {
                 "requests": {"cpu": "50m", "memory": "128Mi"},
