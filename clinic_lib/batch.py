@@ -21,8 +21,8 @@ from clinic_lib import (
     instances,
     keys,
     letter_queue,
+    metrics,
     outbox,
-    telemetry,
 )
 from clinic_lib.claims import Claims
 from clinic_lib.compensation import Barrier
@@ -233,7 +233,7 @@ class Batch:
             if desk.letters:
                 await dead_letter.store(self.transaction, desk.letters)
                 for letter in (each for each in desk.letters if each.id is None):
-                    telemetry.dead_letters.labels(self.plan.service, letter.state).inc()
+                    metrics.dead_letters.labels(self.plan.service, letter.state).inc()
             if desk.handled:
                 locked = {each.key for each in self.work.deliveries if each.key}
                 await letter_queue.settle(self.transaction, desk.handled, locked)

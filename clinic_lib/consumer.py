@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from clinic_lib import inbox, telemetry
+from clinic_lib import inbox, metrics, telemetry
 from clinic_lib.decoding import decode, malformed, subscriptions
 from clinic_lib.delivery import Poll
 from clinic_lib.errors import TransientError
@@ -134,7 +134,7 @@ class Consumer(ConsumerRebalanceListener):
             await self._executor.run(work)
         else:
             self._skipped |= work.next_offsets
-        telemetry.consumer_skipped.labels(self._service).inc(skipped)
+        metrics.consumer_records.labels(self._service, "skipped").inc(skipped)
         self._to_commit |= {each: records[-1].offset + 1 for each, records in polled.items()}
 
     def _work(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> tuple[Poll, int]:
@@ -167,7 +167,7 @@ class Consumer(ConsumerRebalanceListener):
         self._unplaced |= consumer.assignment()
 
     async def _pause(self, attempt: int, error: Exception) -> None:
-        telemetry.executor_retries.labels(self._service).inc()
+        metrics.executor_retries.labels(self._service).inc()
         unexpected = not isinstance(error, TransientError)
         log.warning("consumer.poll failed, will be repeated: %s", error, exc_info=unexpected)
         await asyncio.sleep(

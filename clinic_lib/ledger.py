@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from clinic_lib import telemetry
+from clinic_lib import metrics
 from clinic_lib.keys import key_of
 from clinic_lib.messages import Envelope, Event
 from clinic_lib.saga import Freed, Saga, Stuck
@@ -133,10 +133,10 @@ class Ledger:
         """Once it is committed, in the metrics; who is stuck is said aloud."""
         for (name, key), change in self.changes.items():
             if change.start:
-                telemetry.sagas_started.labels(service, name).inc()
+                metrics.sagas_started.labels(service, name).inc()
             if change.state:
-                telemetry.sagas_ended.labels(service, name, change.state).inc()
+                metrics.sagas_ended.labels(service, name, change.state).inc()
             if change.stuck:
-                telemetry.sagas_stuck.labels(service, name).inc(len(change.stuck))
+                metrics.sagas_stuck.labels(service, name).inc(len(change.stuck))
                 services = ", ".join(str(notice["service"]) for notice in change.stuck.values())
                 log.error("instances.stuck: %s %s in %s", name, key, services)

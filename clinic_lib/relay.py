@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from clinic_lib import outbox, telemetry
+from clinic_lib import metrics, outbox, telemetry
 from clinic_lib.errors import TransientError
 from clinic_lib.outbox import OutboxRow, Outlet
 from clinic_lib.storage import Database
@@ -152,7 +152,7 @@ class Relay(Outlet):
         ]
         await asyncio.gather(*acknowledgements)
         telemetry.crash_point("after-publish")
-        telemetry.relay_sent.labels(self._service).inc(len(self._flight))
+        metrics.relay_sent.labels(self._service).inc(len(self._flight))
         self._sent.update(self._flight)
         self._flight = {}
 
@@ -179,7 +179,7 @@ class Relay(Outlet):
         """Every process looks for rows that nobody has sent, and sends all of their keys, in order."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            telemetry.relay_pending.labels(self._service).set(len(self._queue) + len(self._flight))
+            metrics.relay_pending.labels(self._service).set(len(self._queue) + len(self._flight))
             if len(self._queue) > QUEUE_ROWS:
                 continue
             try:
@@ -189,7 +189,7 @@ class Relay(Outlet):
                 continue
             if rows:
                 telemetry.crash_point("sweeper")
-                telemetry.relay_swept.labels(self._service).inc(len(rows))
+                metrics.relay_swept.labels(self._service).inc(len(rows))
                 self.offer(rows)
 
     async def _tidy(self) -> None:

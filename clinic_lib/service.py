@@ -29,6 +29,7 @@ from clinic_lib.admin import admin_server
 from clinic_lib.commands import CommandEndpoint
 from clinic_lib.errors import UnavailableError, WiringError
 from clinic_lib.handlers import Function, Handler, Kind, inspect_handler
+from clinic_lib.http_metrics import HttpMetrics
 from clinic_lib.ledger import Sagas
 from clinic_lib.problems import http_exception, problem_of, server_error
 from clinic_lib.queries import Query, resource_row
@@ -37,7 +38,7 @@ from clinic_lib.runtime import Runtime
 from clinic_lib.saga import Saga
 from clinic_lib.settings import ServiceSettings, load_settings
 from clinic_lib.storage import View
-from clinic_lib.telemetry import HttpMetrics, configure_logging
+from clinic_lib.telemetry import configure_logging
 
 __all__ = ["Service"]
 
