@@ -128,6 +128,6 @@ class Executor:
         else:
             self.outlet.give_back(sent)
         self.outlet.offer(rows)
-        batch.ledger.count(self.service)
+        batch.count()
         metrics.executor_batch_records.labels(self.service, work.source).observe(len(work.deliveries))
         metrics.executor_batch_seconds.labels(self.service, work.source).observe(perf_counter() - started)

@@ -93,11 +93,15 @@ class Change:
 
 @dataclass(slots=True)
 class Ledger:
-    """What one batch's events mean for the instances of the service's own sagas."""
+    """What one batch's events mean for the instances of the service's own sagas.
+
+    `durations` are the saga, the state and the seconds of each that ended, once its row was changed.
+    """
 
     sagas: Sagas
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     ended: set[tuple[str, str]] = field(default_factory=set)
+    durations: list[tuple[str, str, float]] = field(default_factory=list)
 
     def note(self, event: Event, envelope: Envelope) -> None:
         """Take in an event that is published or was received."""
@@ -140,3 +144,5 @@ class Ledger:
                 metrics.sagas_stuck.labels(service, name).inc(len(change.stuck))
                 services = ", ".join(str(notice["service"]) for notice in change.stuck.values())
                 log.error("instances.stuck: %s %s in %s", name, key, services)
+        for name, state, seconds in self.durations:
+            metrics.saga_seconds.labels(service, name, state).observe(seconds)

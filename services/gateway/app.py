@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from clinic_lib.admin import admin_server
 from clinic_lib.http_metrics import count_request
+from clinic_lib.metrics import say_version
 from clinic_lib.problems import http_exception
 from clinic_lib.settings import load_settings
 from clinic_lib.telemetry import configure_logging
@@ -24,6 +25,7 @@ from services.gateway.settings import GatewaySettings
 async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
     settings = load_settings(GatewaySettings)
     configure_logging(settings.log_level)
+    say_version(settings.gateway_name)
     async with Proxy.open(settings) as proxy, admin_server(settings, ready=lambda: None):
         yield {"settings": settings, "proxy": proxy}
 
