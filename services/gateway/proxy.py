@@ -76,6 +76,10 @@ class Proxy:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: GatewaySettings) -> AsyncIterator["Proxy"]:
+        for prefix in settings.gateway_routes:
+            gateway_failures.labels(
+                settings.gateway_name, prefix
+            )  # a series that is there shows its first rise
         connector = aiohttp.TCPConnector(
             limit=0, limit_per_host=settings.gateway_connections, keepalive_timeout=IDLE_SECONDS
         )

@@ -70,7 +70,7 @@ def records(by: Moved, outcome: str) -> float:
 async def test_a_poll_counts_its_records_and_what_each_function_came_to(worker: Worker) -> None:
     log = Log()
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.poll(*(log.append(order(n)) for n in range(1, 6)))
 
         assert records(by, "handled") == 5
@@ -86,7 +86,7 @@ async def test_what_the_inbox_knows_is_a_duplicate_and_decided_by_nobody(worker:
     log, message_id = Log(), new_message_id()
     await worker.poll(log.append(order(1), message_id))
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         again = log.append(order(1), message_id)
         await worker.poll(again, again, log.append(order(2)))
 
@@ -100,7 +100,7 @@ async def test_a_poll_that_is_halved_until_one_message_is_alone_counts_each_mess
     log = Log()
     too_many = 5000
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.poll(*(log.append(order(n, too_many if n == 7 else 1)) for n in range(1, 11)))
 
         assert await value(database, "select free from seat") == 1000 - 9
@@ -115,7 +115,7 @@ async def test_a_poll_whose_connection_breaks_counts_when_it_is_repeated(worker:
     poll = [log.append(order(n)) for n in (1, 2)]
     trouble.append(RuntimeError())
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         with pytest.raises(TransientError):
             await worker.poll(*poll)
         assert records(by, "handled") == 0
@@ -129,7 +129,7 @@ async def test_a_poll_whose_connection_breaks_counts_when_it_is_repeated(worker:
 async def test_a_poisoned_message_is_a_dead_letter_and_what_follows_it_is_parked(worker: Worker) -> None:
     log = Log()
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.poll(log.append(order(1, note="poison")), log.append(order(1)), log.append(order(2)))
 
         assert decided(by, "take", "step", "dead_letter") == 1
@@ -145,7 +145,7 @@ async def test_a_letter_that_is_handled_at_last_is_decided_then(worker: Worker) 
     async with worker.executor.database.session() as session:
         await session.execute("insert into seat values (2, 1)")
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.redriver.redrive_key("order_id:1")
 
         assert decided(by, "take", "step", "done") == 1
@@ -162,7 +162,7 @@ async def test_a_compensation_that_fails_is_retrying(database: Database) -> None
     async with database.session() as session:
         await session.execute("delete from seat")
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.poll(log.append(OrderCancelled(order_id=1, reason="late")))
 
         assert decided(by, "release", "compensation", "retrying") == 1
@@ -174,7 +174,7 @@ async def test_a_step_that_answers_with_a_failure_event_is_a_failure(database: D
         await session.execute("insert into seat values (1, 1)")
     worker = Worker(shop.seat_service, database)
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.poll(Log().append(order(1, 2)))
 
         assert decided(by, "reserve", "step", "failure") == 1
@@ -186,7 +186,7 @@ async def test_commands_are_done_refused_or_an_error_and_a_group_is_one_batch(da
     await worker.command(PlaceOrder(seat_id=1, quantity=1))
     cancel = [worker.delivery(CancelOrder(order_id=n, reason="late"), f"order_id:{n}") for n in (1, 1, 99)]
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.executor.run(Commands([worker.delivery(PlaceOrder(seat_id=1, quantity=1)), *cancel]))
 
         assert decided(by, "place", "command", "done") == 1
@@ -203,7 +203,7 @@ async def test_the_delay_of_a_view_is_that_of_the_poll_s_oldest_event(database: 
     headers = [("type", b"OrderPlaced"), ("id", message_id.bytes)]
     old = log.append_raw(b"1", cloud_event(order(1), message_id, time=earlier), headers)
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.poll(log.append(order(2)), old, log.append(order(3)))
 
         assert by("clinic_projection_delay_seconds_count", projection="show_placed") == 1
@@ -213,7 +213,7 @@ async def test_the_delay_of_a_view_is_that_of_the_poll_s_oldest_event(database: 
 async def test_a_saga_counts_its_start_its_end_and_the_time_between_once(database: Database) -> None:
     worker, log = Worker(shop.order_service, database), Log()
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.command(PlaceOrder(seat_id=1, quantity=1))
         number = await value(database, 'select max(order_id) from "order"')
         async with database.session() as session:
@@ -238,7 +238,7 @@ async def test_a_deadline_counts_once_its_transaction_has_committed(database: Da
         await session.execute(late)
         await session.execute("alter table clinic_lib.outbox rename to outbox_away")
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         with pytest.raises(asyncpg.UndefinedTableError):
             await DeadlineTimer(worker.executor).fire()
         assert by("clinic_saga_overdue_total", saga="purchase") == 0
@@ -255,7 +255,7 @@ async def test_a_discarded_letter_is_decided_by_nobody(worker: Worker, database:
     letter = await letter_queue.stored(database, number)
     assert letter is not None
 
-    with moved(worker) as by:
+    with moved(worker.service.name) as by:
         await worker.redriver.discard(letter)
 
         assert by("clinic_executor_batch_records_sum", source=Discard.source) == 1
