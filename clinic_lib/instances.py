@@ -150,7 +150,7 @@ async def save(transaction: Transaction, ledger: Ledger) -> None:
     if changed:
         for name, state, seconds in await transaction.fetch(CHANGE, *_columns(changed)):
             if seconds is not None:  # it ended now, for the first time
-                ledger.durations.append((name, state, max(0.0, seconds)))
+                ledger.durations[name, state].append(max(0.0, seconds))
 
 
 def _columns(rows: list[tuple[object, ...]]) -> list[list[object]]:
