@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from threading import Event
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -77,7 +78,8 @@ def _admin_app(settings: AdminSettings, ready: Ready, routes: Sequence[BaseRoute
         )
 
     async def metrics(request: Request) -> Response:
-        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(REGISTRY), headers={"Content-Type": content_type})
 
     async def fail_liveness(request: Request) -> Response:
         failing.add("switch")

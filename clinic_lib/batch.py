@@ -22,7 +22,6 @@ from clinic_lib import (
     keys,
     letter_queue,
     outbox,
-    telemetry,
 )
 from clinic_lib.claims import Claims
 from clinic_lib.compensation import Barrier
@@ -37,6 +36,7 @@ from clinic_lib.letter_queue import Known
 from clinic_lib.outbox import OutboxRow, Outlet
 from clinic_lib.rows import Image, Rows, RowTable, row_table
 from clinic_lib.storage import Transaction
+from clinic_lib.tally import Tally
 
 __all__ = ["Batch", "Plan"]
 
@@ -80,6 +80,7 @@ class Batch:
         self.barrier_steps: set[str] = set()
         self.deleted_sent = False
         self.ledger = Ledger(plan.sagas)
+        self.tally = Tally()
 
     async def run(self) -> list[OutboxRow]:
         deliveries = await self._arrive()
@@ -102,6 +103,7 @@ class Batch:
             guarded=self.plan.guarded,
             transaction=self.transaction,
             load=self._load_more,
+            tally=self.tally,
         )
         for row, numbers in ids.items():
             desk.draw(row, numbers)
@@ -110,6 +112,11 @@ class Batch:
         for _, segment in groupby(deliveries, key=lambda each: id(each) if each.uses_transaction else 0):
             await self._decide(list(segment), desk)
         return await self._finish(desk)
+
+    def count(self) -> None:
+        """Once it is committed: let the metrics know what was done."""
+        self.ledger.count(self.plan.service)
+        self.tally.count(self.plan.service)
 
     async def _arrive(self) -> list[Any]:
         """What is new: by the inbox for records, by the idempotency key for commands."""
@@ -129,6 +136,8 @@ class Batch:
             if each.envelope.message_id in fresh:
                 fresh.remove(each.envelope.message_id)
                 deliveries.append(each)
+        self.tally.fresh = len(deliveries)
+        self.tally.duplicates = len(poll.deliveries) - len(deliveries)
         return deliveries
 
     async def _leave_out_parked(self, deliveries: list[Any], locked: list[str]) -> tuple[list[Any], set[str]]:
@@ -232,8 +241,7 @@ class Batch:
                 await compensation.save(self.transaction, list(desk.barrier.changed.values()))
             if desk.letters:
                 await dead_letter.store(self.transaction, desk.letters)
-                for letter in (each for each in desk.letters if each.id is None):
-                    telemetry.dead_letters.labels(self.plan.service, letter.state).inc()
+                self.tally.letters.update(each.state for each in desk.letters if each.id is None)
             if desk.handled:
                 locked = {each.key for each in self.work.deliveries if each.key}
                 await letter_queue.settle(self.transaction, desk.handled, locked)

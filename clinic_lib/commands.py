@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import logging
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 
+from clinic_lib import metrics
 from clinic_lib.bodies import invalid, read_body, validate_body
 from clinic_lib.delivery import Answer, CommandDelivery, Commands
 from clinic_lib.errors import CommandError, InvalidError, TransientError, UnavailableError, WiringError
@@ -35,15 +37,21 @@ IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class CommandQueue:
-    """Groups commands: one transaction at a time, all that waited meanwhile in the next."""
+    """Groups commands: one transaction at a time, all that waited meanwhile in the next. `refuses` says why none
+    can be taken now.
+    """
 
-    def __init__(self, executor: Executor, waiting: int) -> None:
+    def __init__(
+        self, executor: Executor, waiting: int, refuses: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._executor = executor
+        self._refuses = refuses
         self._limit = waiting
         self._waiting: list[tuple[CommandDelivery, asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._in_hand = False
+        metrics.command_waiting.labels(executor.service).set_function(lambda: len(self._waiting))
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -60,6 +68,15 @@ class CommandQueue:
             await asyncio.gather(self._task, return_exceptions=True)
         while self._waiting:
             self._refuse(self._take(), UnavailableError("the service is stopping"))
+
+    @property
+    def service(self) -> str:
+        return self._executor.service
+
+    def admit(self) -> None:
+        """Raises `UnavailableError` when no command can be taken now."""
+        if reason := self._refuses():
+            raise UnavailableError(reason)
 
     async def submit(self, delivery: CommandDelivery) -> Answer | Exception:
         """Have a command carried out. Raises `UnavailableError` when too many wait already."""
@@ -108,6 +125,7 @@ class CommandQueue:
             except TransientError:
                 if attempt == ATTEMPTS:
                     raise
+                metrics.executor_retries.labels(self._executor.service).inc()
                 await self._executor.settle(deliveries)
                 work = Commands([each for each in deliveries if not each.settled])
                 if not work.deliveries:
@@ -150,14 +168,18 @@ class CommandEndpoint:
         return self.query is not None and self.query.table.row in self.handler.rows
 
     async def handle(self, request: Request, queue: CommandQueue) -> Response:
+        answer: Answer | Exception
         try:
+            queue.admit()
             delivery = await self._delivery(request)
             if isinstance(delivery, Response):
                 return delivery
             answer = await queue.submit(delivery)
         except CommandError as exc:
-            return problem_of(exc)
+            answer = exc
         if isinstance(answer, Exception):
+            if isinstance(answer, UnavailableError):
+                metrics.command_rejected.labels(queue.service).inc()
             return problem_of(answer)
         headers = {"Location": answer.location} if answer.location else {}
         kind = "application/json" if answer.status < 400 else "application/problem+json"

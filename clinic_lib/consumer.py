@@ -20,13 +20,14 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from clinic_lib import inbox, telemetry
+from clinic_lib import inbox, metrics, telemetry
 from clinic_lib.decoding import decode, malformed, subscriptions
 from clinic_lib.delivery import Poll
 from clinic_lib.errors import TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
 from clinic_lib.inbox import Position
+from clinic_lib.lag import Lag
 
 __all__ = ["Consumer", "abandon"]
 
@@ -65,6 +66,8 @@ class Consumer(ConsumerRebalanceListener):
         self._skipped: dict[tuple[str, int], int] = {}
         self._to_commit: dict[TopicPartition, int] = {}
         self._busy = asyncio.Lock()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._lag = Lag(service, self._last_end)
 
     @property
     def topics(self) -> list[str]:
@@ -89,6 +92,7 @@ class Consumer(ConsumerRebalanceListener):
     async def run(self, consumer: AIOKafkaConsumer, cluster: str) -> None:
         """Poll until cancelled. Whatever fails is repeated, for ever, with a growing pause: nothing is skipped."""
         self._cluster, self._unplaced, attempt = cluster, set(consumer.assignment()), 0
+        self._consumer = consumer
         committer = asyncio.create_task(self._commit_offsets(consumer))
         try:
             while True:
@@ -108,6 +112,7 @@ class Consumer(ConsumerRebalanceListener):
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._commit(consumer)
+            self._lag.forget(consumer.assignment())
             _leave_when_stopped(consumer)
 
     async def stop_polling(self) -> None:
@@ -129,12 +134,14 @@ class Consumer(ConsumerRebalanceListener):
                 await self._handle(polled)
 
     async def _handle(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        self._lag.take(polled)
         work, skipped = self._work(polled)
         if work.deliveries:
             await self._executor.run(work)
         else:
             self._skipped |= work.next_offsets
-        telemetry.consumer_skipped.labels(self._service).inc(skipped)
+        metrics.consumer_records.labels(self._service, "skipped").inc(skipped)
+        self._lag.handled(polled)
         self._to_commit |= {each: records[-1].offset + 1 for each, records in polled.items()}
 
     def _work(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> tuple[Poll, int]:
@@ -167,7 +174,7 @@ class Consumer(ConsumerRebalanceListener):
         self._unplaced |= consumer.assignment()
 
     async def _pause(self, attempt: int, error: Exception) -> None:
-        telemetry.executor_retries.labels(self._service).inc()
+        metrics.executor_retries.labels(self._service).inc()
         unexpected = not isinstance(error, TransientError)
         log.warning("consumer.poll failed, will be repeated: %s", error, exc_info=unexpected)
         await asyncio.sleep(
@@ -178,6 +185,7 @@ class Consumer(ConsumerRebalanceListener):
         """Finish the poll in hand before another member takes the partitions over."""
         async with self._busy:
             self._unplaced -= revoked
+            self._lag.forget(revoked)
             for each in revoked:
                 self._skipped.pop((self._log_name(each.topic), each.partition), None)
             self.fault = None
@@ -205,6 +213,14 @@ class Consumer(ConsumerRebalanceListener):
                 consumer.pause(each)
             else:
                 consumer.seek(each, offset)
+            self._lag.begin(each, offset, ends[each])
+
+    def _last_end(self, partition: TopicPartition) -> int | None:
+        consumer = self._consumer
+        if consumer is None or partition not in consumer.assignment():
+            return None
+        end: int | None = consumer.highwater(partition)
+        return end
 
     def _log_name(self, topic: str) -> str:
         return f"{self._cluster}/{topic}"

@@ -62,6 +62,7 @@ dead_letter = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("dead_letter_key_id", "key", "id"),
     Index("dead_letter_message_id", "message_id"),
+    Index("dead_letter_state", "state"),
     Index("dead_letter_retry", "retry_at", postgresql_where=text("state = 'retrying'")),
 )
 

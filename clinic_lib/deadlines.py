@@ -9,7 +9,7 @@ down does not cancel what was confirmed meanwhile.
 import asyncio
 import logging
 
-from clinic_lib import instances, keys, outbox, telemetry
+from clinic_lib import instances, keys, metrics, outbox, telemetry
 from clinic_lib.errors import TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.instances import Due
@@ -50,7 +50,6 @@ class DeadlineTimer:
             events, taken = [], await instances.take_due(transaction, self._plan.sagas, free)
             for each in taken:
                 log.warning("deadlines.%s reached by %s", each.saga, each.key)
-                telemetry.sagas_overdue.labels(self._plan.service, each.saga).inc()
                 try:
                     events += self._event(each)
                 except Exception:
@@ -58,6 +57,8 @@ class DeadlineTimer:
                     await instances.put_off(transaction, each.saga, [each.key])
             rows = await outbox.insert(transaction, events) if events else []
             telemetry.crash_point("deadline")
+        for each in taken:
+            metrics.sagas_overdue.labels(self._plan.service, each.saga).inc()
         self._executor.outlet.offer(rows)
         return len(taken)
 

@@ -18,6 +18,7 @@ from clinic_lib.handlers import Handler, Load, Parameter
 from clinic_lib.keys import key_of
 from clinic_lib.messages import Event
 from clinic_lib.rows import Image, row_table
+from clinic_lib.tally import Outcome
 from clinic_lib.telemetry import crash_point
 
 __all__ = ["decide", "done_events"]
@@ -69,10 +70,12 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
         if must_repeat(delivery, desk, exc):
             raise
         journal.undo(desk)
-        set_aside(delivery, desk, exc)
+        outcome = set_aside(delivery, desk, exc)
+        desk.tally.set_aside([journal.handler] if journal.handler else delivery.handlers, outcome)
     else:
         for event, outgoing in journal.events:
             desk.take(event, outgoing, delivery.envelope)
+        desk.tally.take(journal.decisions, delivery.envelope.time)
         settle_letter(delivery, desk)
     return None
 
@@ -173,13 +176,17 @@ def _done(step: Handler, run: Run) -> Event | None:
 async def _call(
     handler: Handler, delivery: Delivery, done: Event | None, desk: Desk, journal: Journal
 ) -> list[Any]:
+    journal.handler = handler
     arguments = [_argument(each, delivery, done, desk, journal) for each in handler.parameters]
     result = handler.function(*arguments)
     if handler.uses_transaction:
         result = await result
     results = _several(result)
+    outcome: Outcome = "done"
     for each in results:
         if isinstance(each, Event):
+            if each.declaration.failure:
+                outcome = "failure"
             if delivery.key and key_of(each) != delivery.key:
                 raise ValueError(
                     f"{handler.name} answered about {key_of(each)} to a message of {delivery.key}"
@@ -187,6 +194,7 @@ async def _call(
             journal.events.append((each, desk.encoder.encode(each, delivery.envelope)))
         else:
             _take_in(each, desk, journal)
+    journal.decisions.append((handler.name, handler.kind, outcome))
     return results
 
 

@@ -7,12 +7,13 @@ from typing import Any
 from clinic_lib.compensation import Barrier, Run
 from clinic_lib.dead_letter import DeadLetter
 from clinic_lib.encoding import Encoder
-from clinic_lib.handlers import Load
+from clinic_lib.handlers import Handler, Load
 from clinic_lib.ledger import Ledger
 from clinic_lib.messages import Envelope, Event
 from clinic_lib.outbox import Outgoing
 from clinic_lib.rows import Image, Rows, RowTable
 from clinic_lib.storage import NewIds, Transaction
+from clinic_lib.tally import Decision, Tally
 
 __all__ = ["Desk", "IdsExhausted", "Journal", "RowMissing"]
 
@@ -53,6 +54,7 @@ class Desk:
     events: list[Outgoing] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     handled: list[int] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
 
     def publish(self, event: Event, cause: Envelope) -> None:
         """An event of the library's own, which nothing undoes."""
@@ -69,13 +71,18 @@ class Desk:
 
 @dataclass(slots=True)
 class Journal:
-    """What one message touched, so that it can be undone."""
+    """What one message touched, so that it can be undone, and what its functions came to.
+
+    `handler` is the one that was called last: if the message fails, it is the one that failed.
+    """
 
     images: list[tuple[RowTable, Any, Image]] = field(default_factory=list)
     added: list[Any] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     compensated: list[Run] = field(default_factory=list)
     events: list[tuple[Event, Outgoing]] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    handler: Handler | None = None
 
     def undo(self, desk: Desk) -> None:
         for instance in reversed(self.added):

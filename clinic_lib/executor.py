@@ -8,7 +8,7 @@ from time import monotonic, perf_counter
 from sqlalchemy import MetaData
 from sqlalchemy.orm import configure_mappers
 
-from clinic_lib import telemetry
+from clinic_lib import metrics, telemetry
 from clinic_lib.batch import Batch, Plan
 from clinic_lib.delivery import Delivery, Redrive, Work
 from clinic_lib.desk import IdsExhausted
@@ -128,6 +128,6 @@ class Executor:
         else:
             self.outlet.give_back(sent)
         self.outlet.offer(rows)
-        batch.ledger.count(self.service)
-        telemetry.executor_batch_records.labels(self.service, work.source).observe(len(work.deliveries))
-        telemetry.executor_batch_seconds.labels(self.service, work.source).observe(perf_counter() - started)
+        batch.count()
+        metrics.executor_batch_records.labels(self.service, work.source).observe(len(work.deliveries))
+        metrics.executor_batch_seconds.labels(self.service, work.source).observe(perf_counter() - started)

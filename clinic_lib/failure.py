@@ -15,6 +15,7 @@ from clinic_lib.errors import CommandError, TransientError
 from clinic_lib.messages import fast_uuid
 from clinic_lib.saga import Freed, Stuck, notice
 from clinic_lib.storage import is_from_database, is_transient
+from clinic_lib.tally import Outcome
 
 __all__ = ["must_repeat", "set_aside", "settle_letter", "wait_behind"]
 
@@ -36,27 +37,31 @@ def must_repeat(delivery: Delivery, desk: Desk, error: Exception) -> bool:
 def wait_behind(delivery: Delivery, desk: Desk) -> None:
     """Its key is parked: it is stored behind the letter that parks it, where a letter lies already."""
     if delivery.letter is None:
+        desk.tally.set_aside(delivery.handlers, "parked")
         desk.letters.append(_letter(delivery, "waiting", None, attempts=0))
 
 
-def set_aside(delivery: Delivery, desk: Desk, error: Exception) -> None:
+def set_aside(delivery: Delivery, desk: Desk, error: Exception) -> Outcome:
     """A command is answered its error; a record becomes a dead letter and parks its key."""
     attempts = 1 + (delivery.letter.attempts if delivery.letter else 0)
     if delivery.record is None:
         delivery.answer = error
-        if not isinstance(error, CommandError):
-            log.error("failure.command failed", exc_info=error)
-    elif delivery.key is None:
+        if isinstance(error, CommandError):
+            return "refused"
+        log.error("failure.command failed", exc_info=error)
+        return "error"
+    if delivery.key is None:
         log.error("failure.record malformed, it is in dead_letter: %s", error)
         desk.letters.append(_letter(delivery, "malformed", error, attempts))
-    else:
-        letter = _letter(delivery, _state(delivery, error, attempts), error, attempts)
-        said = "failure.message %s at attempt %s, %s is in dead_letter, %s parked"
-        log.error(said, letter.state, attempts, letter.type, letter.key, exc_info=error)
-        desk.letters.append(letter)
-        desk.parked.add(delivery.key)
-        if letter.announced and not (delivery.letter and delivery.letter.announced):
-            _say_stuck(delivery, letter, desk)
+        return "dead_letter"
+    letter = _letter(delivery, _state(delivery, error, attempts), error, attempts)
+    said = "failure.message %s at attempt %s, %s is in dead_letter, %s parked"
+    log.error(said, letter.state, attempts, letter.type, letter.key, exc_info=error)
+    desk.letters.append(letter)
+    desk.parked.add(delivery.key)
+    if letter.announced and not (delivery.letter and delivery.letter.announced):
+        _say_stuck(delivery, letter, desk)
+    return "retrying" if letter.state == "retrying" else "dead_letter"
 
 
 def settle_letter(delivery: Delivery, desk: Desk) -> None:

@@ -58,6 +58,7 @@ saga = Table(
     PrimaryKeyConstraint("saga", "key"),
     Index("saga_id", "id"),
     Index("saga_stuck", "id", postgresql_where=text("stuck <> '{}'")),
+    Index("saga_open", "saga", "state", postgresql_where=text("ended_at is null and stuck = '{}'")),
     Index("saga_overdue", "id", postgresql_where=text("state = 'overdue'")),
     Index("saga_ended", "ended_at", postgresql_where=text("ended_at is not null")),
     Index("saga_deadline", "deadline_at", postgresql_where=text("deadline_at is not null")),
@@ -86,6 +87,8 @@ update {SCHEMA}.saga s set
 from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
     as c (saga, key, state, ended_at, stuck, freed)
 where s.saga = c.saga and s.key = c.key
+returning new.saga, new.state,
+    case when old.ended_at is null then extract(epoch from new.ended_at - new.started_at)::float8 end
 """
 
 ENDED = f"""
@@ -133,7 +136,8 @@ async def save(transaction: Transaction, ledger: Ledger) -> None:
     """Store what became of the instances; the caller holds their keys' locks. One statement for those that
     began, one for those that changed.
     """
-    begun, changed = [], []
+    begun: list[tuple[object, ...]] = []
+    changed: list[tuple[object, ...]] = []
     for (name, key), each in ledger.changes.items():
         if each.start is not None:
             begun.append((name, key, each.subject, *each.start))
@@ -141,9 +145,16 @@ async def save(transaction: Transaction, ledger: Ledger) -> None:
             stuck = orjson.dumps(each.stuck).decode() if each.stuck else "{}"
             freed = orjson.dumps(list(each.freed)).decode() if each.freed else "[]"
             changed.append((name, key, each.state, each.ended_at, stuck, freed))
-    for statement, rows in ((BEGIN, begun), (CHANGE, changed)):
-        if rows:
-            await transaction.execute(statement, *(list(column) for column in zip(*rows, strict=True)))
+    if begun:
+        await transaction.execute(BEGIN, *_columns(begun))
+    if changed:
+        for name, state, seconds in await transaction.fetch(CHANGE, *_columns(changed)):
+            if seconds is not None:  # it ended now, for the first time
+                ledger.durations[name, state].append(max(0.0, seconds))
+
+
+def _columns(rows: list[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def load_ended(transaction: Transaction, deadlines: Iterable[Event], ledger: Ledger) -> None:

@@ -1,14 +1,14 @@
 """The ledger of one batch: what its events mean for the instances of the sagas that the service owns."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from clinic_lib import telemetry
+from clinic_lib import metrics
 from clinic_lib.keys import key_of
 from clinic_lib.messages import Envelope, Event
 from clinic_lib.saga import Freed, Saga, Stuck
@@ -93,11 +93,15 @@ class Change:
 
 @dataclass(slots=True)
 class Ledger:
-    """What one batch's events mean for the instances of the service's own sagas."""
+    """What one batch's events mean for the instances of the service's own sagas.
+
+    `durations` are, by saga and state, the seconds of those that ended, once their rows were changed.
+    """
 
     sagas: Sagas
     changes: dict[tuple[str, str], Change] = field(default_factory=dict)
     ended: set[tuple[str, str]] = field(default_factory=set)
+    durations: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def note(self, event: Event, envelope: Envelope) -> None:
         """Take in an event that is published or was received."""
@@ -131,12 +135,18 @@ class Ledger:
 
     def count(self, service: str) -> None:
         """Once it is committed, in the metrics; who is stuck is said aloud."""
+        started = Counter(name for (name, _), change in self.changes.items() if change.start)
+        for name, instances in started.items():
+            metrics.sagas_started.labels(service, name).inc(instances)
+        ended = Counter((name, change.state) for (name, _), change in self.changes.items() if change.state)
+        for (name, state), instances in ended.items():
+            metrics.sagas_ended.labels(service, name, state).inc(instances)
+        for labels, durations in self.durations.items():
+            histogram = metrics.saga_seconds.labels(service, *labels)
+            for seconds in durations:
+                histogram.observe(seconds)
         for (name, key), change in self.changes.items():
-            if change.start:
-                telemetry.sagas_started.labels(service, name).inc()
-            if change.state:
-                telemetry.sagas_ended.labels(service, name, change.state).inc()
             if change.stuck:
-                telemetry.sagas_stuck.labels(service, name).inc(len(change.stuck))
+                metrics.sagas_stuck.labels(service, name).inc(len(change.stuck))
                 services = ", ".join(str(notice["service"]) for notice in change.stuck.values())
                 log.error("instances.stuck: %s %s in %s", name, key, services)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
-from clinic_lib import letter_queue, telemetry
+from clinic_lib import letter_queue, metrics
 from clinic_lib.decoding import Subscription, decode
 from clinic_lib.delivery import Discard, RecordDelivery, Redrive
 from clinic_lib.errors import TransientError
@@ -123,7 +123,7 @@ class Redriver:
     async def _handle(self, letters: list[StoredLetter]) -> list[RecordDelivery]:
         deliveries = [self._delivery(letter) for letter in letters]
         await self._executor.run(Redrive(deliveries))
-        telemetry.redriven.labels(self._executor.service).inc(len(letters))
+        metrics.redriven.labels(self._executor.service).inc(len(letters))
         return deliveries
 
     def _delivery(self, letter: StoredLetter) -> RecordDelivery:

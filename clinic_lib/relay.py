@@ -13,13 +13,14 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import islice
+from time import perf_counter
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from clinic_lib import outbox, telemetry
+from clinic_lib import metrics, outbox, telemetry
 from clinic_lib.errors import TransientError
 from clinic_lib.outbox import OutboxRow, Outlet
 from clinic_lib.storage import Database
@@ -90,7 +91,12 @@ class Relay(Outlet):
         if self._queue:
             self._offered.set()
 
+    def pending(self) -> int:
+        """How many rows are in memory and not acknowledged."""
+        return len(self._queue) + len(self._flight)
+
     async def start(self) -> None:
+        metrics.relay_pending.labels(self._service).set_function(self.pending)
         self._tasks = [asyncio.create_task(each) for each in (self._send(), self._sweep(), self._tidy())]
 
     async def stop(self, seconds: float = 3.0) -> None:
@@ -114,6 +120,7 @@ class Relay(Outlet):
                 producer = self._producer or await self._open_producer()
                 await self._fly(producer)
             except Exception as exc:
+                metrics.relay_failures.labels(self._service).inc()
                 expected = isinstance(exc, KafkaError | OSError | TimeoutError)
                 log.warning(
                     "relay.send failed, starting again from the oldest row: %r", exc, exc_info=not expected
@@ -146,13 +153,15 @@ class Relay(Outlet):
                 full.add(place)
                 continue
             self._flight[row.id] = self._queue.pop(row.id)
+        started = perf_counter()
         acknowledgements = [
             await producer.send_batch(batch, topic, partition=partition)
             for (topic, partition), batch in batches.items()
         ]
         await asyncio.gather(*acknowledgements)
+        metrics.relay_seconds.labels(self._service).observe(perf_counter() - started)
         telemetry.crash_point("after-publish")
-        telemetry.relay_sent.labels(self._service).inc(len(self._flight))
+        metrics.relay_sent.labels(self._service).inc(len(self._flight))
         self._sent.update(self._flight)
         self._flight = {}
 
@@ -179,7 +188,6 @@ class Relay(Outlet):
         """Every process looks for rows that nobody has sent, and sends all of their keys, in order."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            telemetry.relay_pending.labels(self._service).set(len(self._queue) + len(self._flight))
             if len(self._queue) > QUEUE_ROWS:
                 continue
             try:
@@ -189,7 +197,7 @@ class Relay(Outlet):
                 continue
             if rows:
                 telemetry.crash_point("sweeper")
-                telemetry.relay_swept.labels(self._service).inc(len(rows))
+                metrics.relay_swept.labels(self._service).inc(len(rows))
                 self.offer(rows)
 
     async def _tidy(self) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import logging
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -21,9 +22,10 @@ from faststream.kafka.security import parse_security
 from sqlalchemy import MetaData
 from starlette.routing import BaseRoute
 
-from clinic_lib import idempotency, inbox, instances
+from clinic_lib import idempotency, inbox, instances, metrics, series
 from clinic_lib.admin_letters import letter_routes
 from clinic_lib.admin_sagas import SagaRoutes
+from clinic_lib.census import Census
 from clinic_lib.commands import CommandQueue
 from clinic_lib.consumer import Consumer, abandon
 from clinic_lib.deadlines import DeadlineTimer
@@ -34,6 +36,7 @@ from clinic_lib.history import History
 from clinic_lib.ledger import Sagas
 from clinic_lib.redrive import Redriver
 from clinic_lib.relay import FRAMING_BYTES, Relay
+from clinic_lib.row_gauge import RowGauge
 from clinic_lib.schema import migrate
 from clinic_lib.settings import ServiceSettings
 from clinic_lib.storage import Database
@@ -60,6 +63,9 @@ class Declared(Protocol):
 
     def owned_sagas(self, deadline: timedelta | None) -> Sagas: ...
 
+    @property
+    def gauges(self) -> Sequence[RowGauge]: ...
+
 
 class Runtime:
     """One process of a service. `ready` is None when it serves, else the reason why it does not."""
@@ -72,19 +78,21 @@ class Runtime:
             **parse_security(settings.kafka_security()),
         }
         address = settings.database_address()
-        self.database = Database(address, connections=OWN_CONNECTIONS)
-        self.reads = Database(address, connections=settings.database_connections)
+        self.database = Database(address, connections=OWN_CONNECTIONS, service=service)
+        self.reads = Database(address, connections=settings.database_connections, service=service)
         self.sagas = declared.owned_sagas(settings.saga_deadline)
         self.executor = Executor(service, self.database, tables, handlers, self.sagas)
         self.executor.plan.largest_event_bytes = settings.largest_event_bytes
         self.relay = Relay(service, self.database, self._make_producer)
         self.executor.outlet = self.relay
-        self.commands = CommandQueue(self.executor, settings.waiting_commands)
+        self.commands = CommandQueue(self.executor, settings.waiting_commands, self.refuses)
         self.consumer = Consumer(service, self.executor, handlers, records=settings.poll_records)
         self.redriver = Redriver(self.executor, self.consumer.known)
         self._deadlines = DeadlineTimer(self.executor)
+        self._census = Census(service, self.reads, self.sagas.names, declared.gauges)
         self._broker = broker
         self._tables = tables
+        self._handlers = handlers
         self._topics = sorted(
             {*self.consumer.topics, *(e.declaration.topic for h in handlers for e in h.events)}
         )
@@ -114,6 +122,7 @@ class Runtime:
 
     async def start(self) -> None:
         _calm_garbage_collector()
+        self._declare_metrics()
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -131,13 +140,25 @@ class Runtime:
         await self.database.close()
         await self.reads.close()
 
+    def _declare_metrics(self) -> None:
+        service = self.executor.service
+        series.begin(service, self._handlers, self.sagas.names)
+        metrics.database_connections.labels(service, "used").set_function(lambda: self._connections()[0])
+        metrics.database_connections.labels(service, "idle").set_function(lambda: self._connections()[1])
+
+    def _connections(self) -> tuple[int, int]:
+        """Used and idle, of both pools."""
+        (used, idle), (reading, waiting) = self.database.connections(), self.reads.connections()
+        return used + reading, idle + waiting
+
     async def _run(self) -> None:
         try:
             await self._prepare_database()
             await self.relay.start()
             self.commands.start()
             self._state = "serving"
-            looks = [self.redriver.run()] + ([self._deadlines.run()] if self.sagas.all else [])
+            looks = [self.redriver.run(), self._census.run()]
+            looks += [self._deadlines.run()] if self.sagas.all else []
             await asyncio.gather(self._consume(), self._maintain(), *looks)
         except Exception as exc:
             log.critical("runtime failed: %s", exc, exc_info=not isinstance(exc, ConfigurationError))

@@ -7,6 +7,7 @@ autocommit mode: SQLAlchemy then sends its statements into our transaction and c
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import asyncpg
@@ -17,7 +18,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import QueuePool
 
+from clinic_lib import metrics
 from clinic_lib.errors import ConfigurationError, TransientError
 
 __all__ = ["COLUMN_TYPES", "LIBRARY", "Database", "NewIds", "Transaction", "View"]
@@ -92,17 +95,20 @@ class Transaction:
 class Database:
     """A service's database. Every error that passes by itself leaves as `TransientError`.
 
-    `idle_seconds` bounds how long a paused process may hold its locks.
+    `idle_seconds` bounds how long a paused process may hold its locks; `service` has its waiting measured.
     Raises `ConfigurationError` for an address that is none.
     """
 
-    def __init__(self, url: str, *, connections: int = 5, idle_seconds: int = 10) -> None:
+    def __init__(
+        self, url: str, *, connections: int = 5, idle_seconds: int = 10, service: str | None = None
+    ) -> None:
         try:
             address = make_url(url).set(drivername="postgresql+asyncpg")
         except ArgumentError as exc:
             raise ConfigurationError(
                 "DATABASE_URL is not an address; write postgresql://user@host:5432/database"
             ) from exc
+        self._wait = metrics.database_wait.labels(service) if service else None
         self.engine = create_async_engine(
             address,
             isolation_level="AUTOCOMMIT",
@@ -124,9 +130,12 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Transaction]:
         """A connection on which each statement is its own transaction: for reads."""
+        asked = perf_counter()
         try:
             async with self.engine.connect() as connection:
                 driver = await _open_driver(connection)
+                if self._wait:
+                    self._wait.observe(perf_counter() - asked)
                 try:
                     yield Transaction(connection, driver)
                 finally:
@@ -148,6 +157,12 @@ class Database:
         """Reads that belong together: every statement sees the database at one moment."""
         async with self.session() as session, session.repeatable_read():
             yield session
+
+    def connections(self) -> tuple[int, int]:
+        """How many of the pool's connections are used, and how many are idle."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout(), pool.checkedin()
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -11,9 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clinic_lib.admin import admin_server
+from clinic_lib.http_metrics import count_request
+from clinic_lib.metrics import say_version
 from clinic_lib.problems import http_exception
 from clinic_lib.settings import load_settings
-from clinic_lib.telemetry import configure_logging, http_requests, http_seconds
+from clinic_lib.telemetry import configure_logging
 from services.gateway.headers import request_id
 from services.gateway.proxy import Proxy
 from services.gateway.settings import GatewaySettings
@@ -23,6 +25,7 @@ from services.gateway.settings import GatewaySettings
 async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
     settings = load_settings(GatewaySettings)
     configure_logging(settings.log_level)
+    say_version(settings.gateway_name)
     async with Proxy.open(settings) as proxy, admin_server(settings, ready=lambda: None):
         yield {"settings": settings, "proxy": proxy}
 
@@ -37,9 +40,8 @@ async def forward(request: Request) -> Response:
     else:
         response = await request.state.proxy.forward(request, target, identity)
     response.headers["x-request-id"] = identity
-    labels = (settings.gateway_name, request.method, target[0] if target else "none")
-    http_requests.labels(*labels, str(response.status_code)).inc()
-    http_seconds.labels(*labels).observe(perf_counter() - started)
+    route = target[0] if target else "none"
+    count_request(settings.gateway_name, request.method, route, response.status_code, started)
     return response
 
 

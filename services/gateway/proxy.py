@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import perf_counter
 
 import aiohttp
 import structlog
@@ -10,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
+from clinic_lib.metrics import gateway_failures, gateway_seconds
 from clinic_lib.problems import problem
 from services.gateway.headers import answer_headers, request_headers
 from services.gateway.settings import GatewaySettings, Target
@@ -67,12 +69,17 @@ class Proxy:
     The client repeats a request only when its method is idempotent and a pooled connection turned out closed.
     """
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, name: str) -> None:
         self._session = session
+        self._name = name
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: GatewaySettings) -> AsyncIterator["Proxy"]:
+        for prefix in settings.gateway_routes:
+            gateway_failures.labels(
+                settings.gateway_name, prefix
+            )  # a series that is there shows its first rise
         connector = aiohttp.TCPConnector(
             limit=0, limit_per_host=settings.gateway_connections, keepalive_timeout=IDLE_SECONDS
         )
@@ -86,7 +93,7 @@ class Proxy:
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         ) as session:
-            yield cls(session)
+            yield cls(session, settings.gateway_name)
 
     async def forward(self, request: Request, target: Target, request_id: str) -> Response:
         """The service's answer, or 503 when none begins."""
@@ -94,6 +101,7 @@ class Proxy:
         body = Body(request)
         if body.is_too_large():
             return _too_large()
+        started = perf_counter()
         try:
             upstream = await self._session.request(
                 request.method,
@@ -105,8 +113,10 @@ class Proxy:
         except (aiohttp.ClientError, TimeoutError) as exc:
             if body.is_too_large():
                 return _too_large()
+            gateway_failures.labels(self._name, prefix).inc()
             log.warning("gateway.request.failed", request_id=request_id, route=prefix, error=repr(exc))
             return problem(503, _why(exc, prefix), headers={"Retry-After": "1"})
+        gateway_seconds.labels(self._name, prefix).observe(perf_counter() - started)
         return Answer(upstream)
 
 

@@ -15,9 +15,9 @@ from clinic_lib.consumer import Consumer
 from clinic_lib.decoding import decode, subscriptions
 from clinic_lib.delivery import RecordDelivery
 from clinic_lib.messages import new_message_id
+from clinic_lib.metrics import consumer_records
 from clinic_lib.service import Service
 from clinic_lib.storage import Database
-from clinic_lib.telemetry import consumer_skipped
 from tests.core import shop
 from tests.core.shop import MyPage, OrderCancelled, OrderPlaced
 from tests.core.worker import LOG, Log, Worker, cloud_event, letters, rows
@@ -277,7 +277,7 @@ def test_compensations_come_after_the_steps_of_the_same_event() -> None:
 
 
 def skipped(service: Service) -> float:
-    metric = consumer_skipped.labels(service.name)
+    metric = consumer_records.labels(service.name, "skipped")
     return sum(
         sample.value for family in metric.collect() for sample in family.samples if "total" in sample.name
     )

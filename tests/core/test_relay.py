@@ -18,6 +18,7 @@ from clinic_lib.relay import FRAMING_BYTES, Relay, partition_of
 from clinic_lib.settings import ServiceSettings
 from clinic_lib.storage import Database
 from tests.core import shop
+from tests.core.metric_values import moved
 from tests.core.shop import OrderPlaced, PlaceOrder
 from tests.core.worker import Log, Worker, letters, rows, value
 
@@ -307,3 +308,24 @@ async def test_a_relay_that_stops_sends_what_it_has(
 
     assert await value(database, "select count(*) from clinic_lib.outbox") == 0
     assert len(await read(kafka_bootstrap_servers, topic, 100)) == 100
+
+
+async def test_a_send_that_fails_is_counted_and_one_that_is_acknowledged_is_timed(
+    database: Database, topic: str, kafka_bootstrap_servers: str
+) -> None:
+    servers = CLOSED_PORT
+
+    async with running(database, lambda: producer_for(servers)) as relay:
+        with moved("shop") as by:
+            await store(database, [outgoing(topic, "1", "first")], relay)
+            async with asyncio.timeout(10):
+                while not by("clinic_relay_failures_total"):
+                    await asyncio.sleep(0.05)
+            assert by("clinic_relay_pending_rows") == 1
+            servers = kafka_bootstrap_servers
+            async with asyncio.timeout(10):
+                while not by("clinic_relay_sent_total"):
+                    await asyncio.sleep(0.05)
+
+            assert by("clinic_relay_pending_rows") == 0
+            assert by("clinic_relay_send_seconds_count") == 1

@@ -289,6 +289,15 @@ def event_whose_key_is_no_field(service: Service) -> None:
         seat_id: Id
 
 
+def gauge_by_a_column_of_any_value(service: Service) -> None:
+    service.gauge(Seat.free)
+
+
+def gauge_of_no_column(service: Service) -> None:
+    wrong: Any = "seat.free"
+    service.gauge(wrong)
+
+
 def service_with_a_wrong_name(service: Service) -> None:
     Service("Patient Management", system="shop")
 
@@ -306,6 +315,7 @@ WRONG: list[Declaration] = [
     *(query_without_a_view, query_with_a_parameter_that_is_no_row, query_with_rows_that_cannot_be_found),
     *(query_with_a_row_that_cannot_be_found, view_with_a_field_the_row_lacks),
     *(event_without_a_topic, event_without_a_key, event_whose_key_is_no_field, service_with_a_wrong_name),
+    *(gauge_by_a_column_of_any_value, gauge_of_no_column),
 ]
 
 

@@ -296,3 +296,23 @@ def test_requests_are_counted_by_route(client: httpx2.Client, gateway: Gateway) 
         in metrics
     )
     assert "4711" not in metrics
+
+
+def test_an_upstream_is_timed_and_one_that_does_not_answer_is_counted(
+    client: httpx2.Client, gateway: Gateway
+) -> None:
+    client.get("/receptions/1")
+    assert client.get("/diagnoses/1").status_code == 503
+
+    metrics = httpx2.get(f"http://127.0.0.1:{gateway.admin_port}/metrics").text
+
+    answered = re.search(
+        r'clinic_gateway_upstream_seconds_count\{service="gateway",upstream="/receptions"\} (\S+)', metrics
+    )
+    assert answered
+    assert float(answered[1]) >= 1
+    assert re.search(
+        r'clinic_gateway_upstream_failures_total\{service="gateway",upstream="/diagnoses"\} [1-9]', metrics
+    )
+    assert 'clinic_gateway_upstream_failures_total{service="gateway",upstream="/receptions"} 0.0' in metrics
+    assert 'clinic_build_info{service="gateway",version=' in metrics

@@ -8,5 +8,6 @@ service = Service("patient_management", system="clinic")
 service.projection(domain.register)
 service.projection(domain.follow)
 service.query("/patientManagements", domain.PatientManagement, view=domain.PatientManagementView)
+service.gauge(domain.PatientManagement.status)
 
 app = service.asgi()

@@ -9,5 +9,6 @@ service.projection(domain.begin)
 service.projection(domain.name_seats)
 service.projection(domain.follow)
 service.query("/myPages", domain.MyPage, view=domain.MyPageView, filters=("customer",))
+service.gauge(domain.MyPage.status)
 
 app = service.asgi()

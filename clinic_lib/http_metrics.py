@@ -1,0 +1,45 @@
+"""Requests: each is counted and timed, by method, by the route's pattern and by status."""
+
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from clinic_lib import metrics
+
+__all__ = ["HttpMetrics", "count_request"]
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+"""A caller may send any word as a method: what is none of these is `other`."""
+
+
+def count_request(service: str, method: str, route: str, status: int, started: float) -> None:
+    """Count a request that is answered; `started` is what `perf_counter` said at its beginning."""
+    method = method if method in METHODS else "other"
+    metrics.http_requests.labels(service, method, route, str(status)).inc()
+    metrics.http_seconds.labels(service, method, route).observe(perf_counter() - started)
+
+
+class HttpMetrics:
+    """ASGI middleware: counts and times requests by the route's pattern, so labels stay bounded."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = perf_counter(), 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            count_request(self._service, scope["method"], route, status, started)
