@@ -8,6 +8,7 @@ import pulumi
 from infra.addresses import ImageSource
 from infra.any_cluster import kubeconfig_foundation
 from infra.cloud.foundation import azure_foundation
+from infra.images import IMAGE_DIGESTS
 from infra.kafka_cluster import KafkaCluster, KafkaClusterArgs, given_kafka
 from infra.mesh import Mesh, MeshArgs
 from infra.passwords import Passwords
@@ -26,6 +27,9 @@ def platform() -> None:
     passwords = Passwords.load(systems)
 
     ground = azure_foundation(settings, passwords) if settings.azure else kubeconfig_foundation(settings)
+    if settings.ground_only:
+        return
+    pulumi.export(IMAGE_DIGESTS, settings.images.digests)
     images = ImageSource(ground.image_registry, settings.images)
 
     def on_the_cluster(*after: pulumi.Resource) -> pulumi.ResourceOptions:

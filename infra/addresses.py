@@ -54,14 +54,13 @@ class ImageSource:
     images: Images
 
     def of(self, service: Service) -> pulumi.Output[str]:
-        name = service.local_name.replace("_", "-") or service.kubernetes_name
-        digest = self.images.digests.get(name)
+        digest = self.images.digests.get(service.image)
         version = f"@{digest}" if digest else f":{self.images.tag}"
         prefix = pulumi.Output.concat(self.registry, "/") if self.registry else pulumi.Output.from_input("")
-        return pulumi.Output.concat(prefix, name, version)
+        return pulumi.Output.concat(prefix, service.image, version)
 
     def is_pinned(self, service: Service) -> bool:
-        return (service.local_name.replace("_", "-") or service.kubernetes_name) in self.images.digests
+        return service.image in self.images.digests
 
     @property
     def can_be_pulled(self) -> bool:

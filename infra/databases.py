@@ -10,14 +10,14 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra.addresses import DatabaseAddress
 from infra.box import Box
-from infra.names import POSTGRESQL_NAMESPACE, namespace_label
+from infra.names import APP_USER, POSTGRESQL_NAMESPACE
+from infra.network_rules import names, outgoing, peer, tcp
 
 __all__ = ["Databases", "DatabasesArgs"]
 
 NAME = "make-databases"
 LABELS = {"app": NAME, "app.kubernetes.io/name": NAME, "app.kubernetes.io/managed-by": "pulumi"}
 SCRIPT = Path(__file__).with_name("make_databases.py")
-USER = 10001
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,9 @@ def _pod(
         volumes=_volumes(script, passwords),
         security_context=core.v1.PodSecurityContextArgs(
             run_as_non_root=True,
-            run_as_user=USER,
-            run_as_group=USER,
-            fs_group=USER,
+            run_as_user=APP_USER,
+            run_as_group=APP_USER,
+            fs_group=APP_USER,
             seccomp_profile=core.v1.SeccompProfileArgs(type="RuntimeDefault"),
         ),
     )
@@ -143,24 +143,8 @@ def _volumes(script: pulumi.Output[str], passwords: pulumi.Output[str]) -> list[
 
 
 def _network_rules(address: DatabaseAddress) -> networking.v1.NetworkPolicySpecArgs:
-    if address.peer.namespace:
-        server = networking.v1.NetworkPolicyPeerArgs(
-            namespace_selector=LabelSelectorArgs(match_labels=namespace_label(address.peer.namespace))
-        )
-    else:
-        assert address.peer.cidr is not None
-        server = networking.v1.NetworkPolicyPeerArgs(
-            ip_block=networking.v1.IPBlockArgs(cidr=address.peer.cidr)
-        )
-    dns = [networking.v1.NetworkPolicyPortArgs(port=53, protocol=each) for each in ("UDP", "TCP")]
     return networking.v1.NetworkPolicySpecArgs(
         pod_selector=LabelSelectorArgs(match_labels={"app": NAME}),
         policy_types=["Egress"],
-        egress=[
-            networking.v1.NetworkPolicyEgressRuleArgs(ports=dns),
-            networking.v1.NetworkPolicyEgressRuleArgs(
-                to=[server],
-                ports=[networking.v1.NetworkPolicyPortArgs(port=address.port, protocol="TCP")],
-            ),
-        ],
+        egress=[names(), outgoing(tcp(address.port), peer(address.peer))],
     )

@@ -11,10 +11,11 @@ from infra.names import TOOLS_NAMESPACE
 from infra.settings import Observability
 from infra.versions import ALLOY, LOKI
 
-__all__ = ["LOKI_NAME", "LOKI_PORT", "Logs", "LogsArgs"]
+__all__ = ["LOKI_NAME", "LOKI_PORT", "LOKI_URL", "Logs", "LogsArgs"]
 
 LOKI_NAME = "loki"
 LOKI_PORT = 3100
+LOKI_URL = f"http://{LOKI_NAME}:{LOKI_PORT}"
 
 COLLECT = f"""\
 discovery.kubernetes "pods" {{
@@ -52,7 +53,7 @@ loki.source.kubernetes "pods" {{
 
 loki.write "loki" {{
   endpoint {{
-    url = "http://{LOKI_NAME}:{LOKI_PORT}/loki/api/v1/push"
+    url = "{LOKI_URL}/loki/api/v1/push"
   }}
 }}
 """

@@ -10,8 +10,10 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.kinds.prometheus import MetricsEndpoint, PodMonitor, PodMonitorSpec
+from infra.logs import LOKI_URL
 from infra.names import TOOLS_NAMESPACE
 from infra.settings import Observability
+from infra.tracing import TRACES_PAGE
 from infra.versions import PROMETHEUS
 
 __all__ = ["GRAFANA", "GRAFANA_PORT", "PROMETHEUS_NAME", "PROMETHEUS_PORT", "Metrics", "MetricsArgs"]
@@ -137,8 +139,8 @@ def _prometheus(args: MetricsArgs) -> dict[str, Any]:
 def _grafana(args: MetricsArgs, account: pulumi.Output[str]) -> dict[str, Any]:
     """Dashboards are the ConfigMaps of any namespace labelled `grafana_dashboard: "1"`."""
     sources = [
-        {"name": "Loki", "type": "loki", "url": "http://loki:3100", "access": "proxy"},
-        {"name": "Jaeger", "type": "jaeger", "url": "http://jaeger-query:16686", "access": "proxy"},
+        {"name": "Loki", "type": "loki", "url": LOKI_URL, "access": "proxy"},
+        {"name": "Jaeger", "type": "jaeger", "url": TRACES_PAGE, "access": "proxy"},
     ]
     return {
         "fullnameOverride": GRAFANA,

@@ -1,6 +1,8 @@
 """Names that several boxes have to agree on."""
 
 __all__ = [
+    "APP_USER",
+    "ENTRANCE",
     "KAFKA_CLUSTER",
     "KAFKA_NAMESPACE",
     "MESH_NAMESPACE",
@@ -16,11 +18,15 @@ TOOLS_NAMESPACE = MESH_NAMESPACE
 KAFKA_NAMESPACE = "kafka"
 KAFKA_CLUSTER = "clinic"
 POSTGRESQL_NAMESPACE = "postgresql"
+ENTRANCE = "entrance"
+"""The way into a system: its release, its account and the label `app` of its pods."""
+APP_USER = 10001
+"""Whom our own images run as; no user of the node has that number."""
 
 
 def entrance_account(namespace: str) -> str:
     """The entrance of a namespace, as the mesh knows it."""
-    return f"cluster.local/ns/{namespace}/sa/entrance"
+    return f"cluster.local/ns/{namespace}/sa/{ENTRANCE}"
 
 
 def namespace_label(namespace: str) -> dict[str, str]:

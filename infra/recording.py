@@ -4,6 +4,7 @@ Who answers instead of the providers is in `answers.py`.
 """
 
 import asyncio
+import hashlib
 import json
 import runpy
 import threading
@@ -22,6 +23,7 @@ from pulumi.runtime import settings as runtime_settings
 from pulumi.runtime import stack as runtime_stack
 
 from infra.answers import Answers
+from infra.images import matrix
 from infra.passwords import secret_names
 from infra.settings import PROJECT
 from infra.systems import SYSTEMS
@@ -175,8 +177,10 @@ def stack_config(stack: str) -> dict[str, Any]:
 
 
 def record(stack: str, config: Mapping[str, Any] | None = None) -> Program:
-    """Run the program of a stack. Secrets that `config` lacks are made up. Raises what the program raises."""
-    values = dict(config if config is not None else stack_config(stack))
+    """Run the program of a stack. Secrets that `config` lacks are made up, and images' digests where there are none
+    and have to be. Raises what the program raises.
+    """
+    values = _with_digests(config if config is not None else stack_config(stack))
     given_secrets = [name for name, value in values.items() if isinstance(value, dict) and "secure" in value]
     made_up = {
         f"{PROJECT}:{name}": f"made-up-{name}"
@@ -189,6 +193,17 @@ def record(stack: str, config: Mapping[str, Any] | None = None) -> Program:
         for name, value in (values | secrets).items()
     }
     return _run(Path(stack).stem.removeprefix("Pulumi."), texts, list(secrets))
+
+
+def _with_digests(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The pipeline writes them; a stack's file in the repository has none."""
+    images: dict[str, Any] = dict(config.get(f"{PROJECT}:images") or {})
+    needed = config.get(f"{PROJECT}:target") == "azure" and not config.get(f"{PROJECT}:groundOnly")
+    if needed and not images.get("digests"):
+        names = [each["image"] for each in matrix().values()]
+        images["digests"] = {name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name in names}
+        return {**config, f"{PROJECT}:images": images}
+    return dict(config)
 
 
 def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:

@@ -116,11 +116,19 @@ class Kubeconfig(Section):
 
 
 class Images(Section):
-    """Where the services' images are. A digest wins over the tag; the pipeline writes them."""
+    """Where the services' images are. A digest wins over the tag; on Azure each image needs one."""
 
     registry: str | None = None
     tag: str = "dev"
     digests: dict[str, Digest] = Field(default_factory=dict[str, Digest])
+
+    @model_validator(mode="after")
+    def _of_services(self) -> Self:
+        names = [service.image for system in SYSTEMS for service in system.services]
+        for name in self.digests:
+            if name not in names:
+                raise ValueError(f"digests has {name}, which is no image of ours: say {', '.join(names)}")
+        return self
 
 
 class Kafka(Section):
@@ -194,6 +202,8 @@ class Settings(Section):
 
     target: Literal["azure", "kubeconfig"]
     protect: bool = False
+    ground_only: bool = False
+    """Azure's part alone: before the first images are in the registry that it makes."""
     azure: Azure | None = None
     kubeconfig: Kubeconfig | None = None
     postgresql: Postgresql | None = None
@@ -214,6 +224,27 @@ class Settings(Section):
         for name in unwanted:
             if getattr(self, name) is not None:
                 raise ValueError(f"{PROJECT}:{name} has no use with target {self.target}: take it out")
+        return self
+
+    @model_validator(mode="after")
+    def _runs_what_was_pushed(self) -> Self:
+        """A tag would move with the next push, or name nothing at all."""
+        if self.ground_only and (self.target != "azure" or self.images.digests):
+            raise ValueError(
+                f"{PROJECT}:groundOnly is for a new stack on Azure, before there are {PROJECT}:images.digests: "
+                "take it out"
+            )
+        if self.target != "azure" or self.ground_only:
+            return self
+        if self.images.registry is not None:
+            raise ValueError(f"{PROJECT}:images.registry has no use with target azure: take it out")
+        running = [each for each in SYSTEMS if each.name in self.workloads.systems]
+        images = [service.image for system in running for service in system.services]
+        if missing := [name for name in images if name not in self.images.digests]:
+            raise ValueError(
+                f"{PROJECT}:images.digests lacks {', '.join(missing)}: run pipelines/digests STACK, which takes "
+                "those that the stack runs, or push the images and write down their digests"
+            )
         return self
 
     @classmethod

@@ -13,7 +13,7 @@ from infra.logs import LOKI_NAME, LOKI_PORT, Logs, LogsArgs
 from infra.metrics import GRAFANA, GRAFANA_PORT, PROMETHEUS_NAME, PROMETHEUS_PORT, Metrics, MetricsArgs
 from infra.names import TOOLS_NAMESPACE
 from infra.settings import Observability
-from infra.tracing import Tracing, TracingArgs
+from infra.tracing import TRACES_PAGE, Tracing, TracingArgs
 from infra.versions import KIALI, NGINX
 
 __all__ = ["Tools", "ToolsArgs"]
@@ -105,7 +105,7 @@ def _kiali() -> dict[str, Any]:
         "external_services": {
             "prometheus": {"url": f"http://{PROMETHEUS_NAME}:{PROMETHEUS_PORT}/prometheus"},
             "grafana": {"enabled": True, "internal_url": f"http://{GRAFANA}:{GRAFANA_PORT}/grafana"},
-            "tracing": {"enabled": True, "internal_url": "http://jaeger-query:16686", "use_grpc": False},
+            "tracing": {"enabled": True, "internal_url": TRACES_PAGE, "use_grpc": False},
         },
     }
 

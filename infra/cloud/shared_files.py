@@ -12,7 +12,7 @@ from infra.cloud.cluster import Cluster
 from infra.cloud.resource_group import ResourceGroup
 from infra.cloud.roles import Grant, GrantArgs, Role
 from infra.cloud.virtual_network import VirtualNetwork
-from infra.pod import USER
+from infra.names import APP_USER
 from infra.settings import PROJECT, Azure
 
 __all__ = ["STORAGE_CLASS", "SharedFiles", "SharedFilesArgs"]
@@ -77,8 +77,8 @@ class SharedFiles(Box):
             mount_options=[
                 "dir_mode=0770",
                 "file_mode=0660",
-                f"uid={USER}",
-                f"gid={USER}",
+                f"uid={APP_USER}",
+                f"gid={APP_USER}",
                 "mfsymlinks",
                 "nosharesock",
                 "actimeo=1",

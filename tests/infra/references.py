@@ -165,7 +165,7 @@ def _peers(each: Recorded, peers: list[dict[str, Any]], index: Index) -> Iterato
         namespace = (
             peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
         )
-        if namespace and (None, "Namespace", namespace) not in index.objects:
+        if namespace not in (None, "kube-system") and (None, "Namespace", namespace) not in index.objects:
             yield f"there is no namespace {namespace}"
         pods = peer.get("podSelector", {}).get("matchLabels", {})
         if pods and not index.selected(each.namespace, pods) and not pods.items() <= ENTRANCE.items():

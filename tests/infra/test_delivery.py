@@ -1,15 +1,18 @@
 """Images and the pipeline: valid, and as the table of services has them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 import yaml
 
-from infra.images import matrix
-from infra.pod import USER
-from infra.recording import ROOT
+from infra.images import IMAGE_DIGESTS, NOT_YET, digests, matrix
+from infra.names import APP_USER
+from infra.recording import ROOT, record, stack_config
 from infra.systems import SYSTEMS
 
 VALIDATE = (
@@ -73,8 +76,8 @@ def test_the_image_is_pinned_and_its_user_is_the_pods() -> None:
     assert all(base.split()[1] == "${PYTHON}" for base in bases)
     assert len(arguments) == 1
     assert re.fullmatch(r"ARG PYTHON=\S+@sha256:[0-9a-f]{64}", arguments[0])
-    assert f"USER {USER}:{USER}" in lines
-    assert USER >= 10000
+    assert f"USER {APP_USER}:{APP_USER}" in lines
+    assert APP_USER >= 10000
 
 
 def test_scripts_that_the_pipeline_runs_are_there() -> None:
@@ -83,3 +86,61 @@ def test_scripts_that_the_pipeline_runs_are_there() -> None:
     named = set(re.findall(r"(?:scriptPath: |template: )(pipelines/\S+)", text))
     assert named == {"pipelines/image", "pipelines/pulumi", "pipelines/pulumi.yml"}
     assert all((ROOT / each).exists() for each in named)
+
+
+ALL = {each["image"]: f"sha256:{number:064}" for number, each in enumerate(matrix().values(), 1)}
+
+
+def test_a_stack_on_azure_says_which_images_it_runs_and_runs_no_others() -> None:
+    program = record("dev", {**stack_config("dev"), "clinic:images": {"digests": ALL}})
+
+    images = {
+        container["image"]
+        for each in program.of_kind("Deployment", "Job")
+        for container in each.inputs["spec"]["template"]["spec"]["containers"]
+        if "azurecr" in container["image"]
+    }
+    assert program.outputs[IMAGE_DIGESTS] == ALL
+    assert images == {f"clinicdevregistry.azurecr.io/{name}@{digest}" for name, digest in ALL.items()}
+
+
+def test_before_there_are_images_the_ground_is_made_alone() -> None:
+    program = record("dev", {**stack_config("dev"), "clinic:groundOnly": True})
+
+    kinds = {each.type.partition(":")[0] for each in program.resources if each.custom}
+    assert [each.kind for each in program.manifests()] == ["StorageClass"]
+    assert "azure-native" in kinds
+    assert {"registry", "secretsProvider"} <= set(program.outputs)
+
+
+def test_a_preview_takes_the_images_that_run_and_an_update_those_that_were_pushed(tmp_path: Path) -> None:
+    running = {IMAGE_DIGESTS: {**ALL, "bygone": ALL["seat"]}, "registry": "x"}
+    (tmp_path / "image-seat").mkdir()
+    (tmp_path / "image-seat/seat.digest").write_text("sha256:new\n")
+
+    assert digests(running, Path("/nowhere")) == ALL
+    assert digests(running, tmp_path) == {**ALL, "seat": "sha256:new"}
+    assert digests({}, tmp_path) == {"seat": "sha256:new"}
+    assert digests({}, tmp_path, not_yet=True) == {**dict.fromkeys(ALL, NOT_YET), "seat": "sha256:new"}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    """A `pulumi` that answers with a stack's outputs, and writes down what it is asked."""
+    program = tmp_path / "bin/pulumi"
+    program.parent.mkdir()
+    outputs = json.dumps({IMAGE_DIGESTS: {"seat": ALL["seat"]}})
+    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n[ "$2" != output ] || echo \'{outputs}\'\n')
+    program.chmod(0o755)
+    return tmp_path
+
+
+def test_digests_go_into_the_stacks_file(engine: Path) -> None:
+    path = f"{engine}/bin:{os.environ['PATH']}"
+
+    subprocess.run([ROOT / "pipelines/digests", "dev"], check=True, env={**os.environ, "PATH": path})
+
+    assert (engine / "asked").read_text().splitlines() == [
+        "stack output --stack dev --json",
+        f'config set --stack dev --path clinic:images.digests["seat"] {ALL["seat"]}',
+    ]

@@ -2,9 +2,11 @@
 
 import pytest
 
-from infra.recording import Program, stack_config
+from infra.recording import Program, record, stack_config
 from tests.infra import faults
 from tests.infra.drift import drift, largest_pool_millicores, needed_millicores
+from tests.infra.facts import misnamed
+from tests.infra.reach import misled, past_the_mesh
 from tests.infra.references import dangling
 
 
@@ -26,6 +28,39 @@ def test_no_rule_is_broken(program: Program) -> None:
 
 def test_the_table_is_what_the_code_says_and_the_program_what_the_table_says(program: Program) -> None:
     assert list(drift(program)) == []
+
+
+def test_who_should_reach_whom_does_and_nobody_else(program: Program) -> None:
+    assert list(misled(program)) == []
+
+
+def test_the_sidecar_lets_pass_what_is_not_in_the_mesh(program: Program) -> None:
+    assert list(past_the_mesh(program)) == []
+
+
+def test_servers_elsewhere_are_reached_past_the_sidecar_on_their_own_ports() -> None:
+    config = stack_config("local")
+    config["clinic:kafka"] = {
+        "nodes": 0,
+        "bootstrapServers": "kafka.example.com:19092,kafka.example.com:19093",
+    }
+    config["clinic:postgresql"] = {"host": "postgresql.example.com", "port": 6432}
+
+    program = record("local", config)
+
+    ports = {
+        each.inputs["spec"]["template"]["metadata"]["annotations"].get(
+            "traffic.sidecar.istio.io/excludeOutboundPorts"
+        )
+        for each in program.of_kind("Deployment")
+        if each.namespace == "medical"
+    }
+    assert ports == {None, "6432,19092,19093"}
+    assert list(past_the_mesh(program)) == []
+
+
+def test_names_that_others_gave_are_theirs(program: Program) -> None:
+    assert list(misnamed(program)) == []
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])

@@ -67,6 +67,32 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
     ),
     (
         "local",
+        with_("clinic:images", {"digests": {"seats": f"sha256:{'0' * 64}"}}),
+        "clinic:images: digests has seats, which is no image of ours: say reception, diagnosis,",
+    ),
+    (
+        "dev",
+        with_(
+            "clinic:images",
+            {"digests": dict.fromkeys(("order", "seat", "my-page"), f"sha256:{'0' * 64}")},
+        ),
+        "clinic:images.digests lacks reception, diagnosis, examination, patient-management, gateway, "
+        "reservation-gateway: run pipelines/digests STACK, which takes those that the stack runs, or push",
+    ),
+    (
+        "dev",
+        with_(
+            "clinic:images", {"registry": "registry.example.com", "digests": {"seat": f"sha256:{'0' * 64}"}}
+        ),
+        "clinic:images.registry has no use with target azure: take it out",
+    ),
+    (
+        "local",
+        with_("clinic:groundOnly", True),
+        "clinic:groundOnly is for a new stack on Azure, before there are clinic:images.digests: take it out",
+    ),
+    (
+        "local",
         with_("clinic:observability/operators", ["all"]),
         "clinic:observability.operators.0: String should match",
     ),
