@@ -207,7 +207,7 @@ def _nodes(args: KafkaClusterArgs) -> KafkaNodePoolSpec:
             "requests": {"cpu": "200m", "memory": args.settings.memory},
             "limits": {"cpu": "2", "memory": args.settings.memory},
         },
-        jvm_options={"-Xms": "384m", "-Xmx": "384m"},
+        jvm_options=dict.fromkeys(("-Xms", "-Xmx"), f"{args.settings.heap_mebibytes}m"),
         template={
             "pod": {
                 "terminationGracePeriodSeconds": 120,

@@ -6,12 +6,20 @@ __all__ = [
     "KAFKA_CLUSTER",
     "KAFKA_NAMESPACE",
     "MESH_NAMESPACE",
+    "POD_RANGE",
     "POSTGRESQL_NAMESPACE",
+    "PROJECT",
+    "SERVICE_RANGE",
     "TOOLS_NAMESPACE",
     "entrance_account",
     "namespace_label",
 ]
 
+PROJECT = "clinic"
+"""As Pulumi.yaml has it: the settings' prefix, and the beginning of Azure's names."""
+POD_RANGE = "10.244.0.0/16"
+SERVICE_RANGE = "10.0.0.0/16"
+"""Inside AKS; nothing else may have these addresses."""
 MESH_NAMESPACE = "istio-system"
 TOOLS_NAMESPACE = MESH_NAMESPACE
 """Grafana and the like stand beside Istio: an ingress reaches the services of its own namespace only."""

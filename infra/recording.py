@@ -24,8 +24,8 @@ from pulumi.runtime import stack as runtime_stack
 
 from infra.answers import Answers
 from infra.images import matrix
+from infra.names import PROJECT
 from infra.passwords import secret_names
-from infra.settings import PROJECT
 from infra.systems import SYSTEMS
 
 __all__ = ["ROOT", "Program", "Recorded", "record", "stack_config"]

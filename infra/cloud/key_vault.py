@@ -8,7 +8,8 @@ from pulumi_azure_native import authorization, keyvault
 from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
 from infra.cloud.roles import Grant, GrantArgs, Role
-from infra.settings import PROJECT, Azure
+from infra.cloud.settings import Azure
+from infra.names import PROJECT
 
 __all__ = ["KeyVault", "KeyVaultArgs"]
 
@@ -31,7 +32,7 @@ class KeyVault(Box):
         vault = keyvault.Vault(
             "vault",
             resource_group_name=args.group.name,
-            vault_name=f"kv-{PROJECT}-{pulumi.get_stack()}",
+            vault_name=f"kv-{PROJECT}-{pulumi.get_stack()}{args.settings.suffix}",
             location=args.group.location,
             tags=args.group.tags,
             properties=keyvault.VaultPropertiesArgs(

@@ -6,7 +6,8 @@ import pulumi
 from pulumi_azure_native import consumption, resources
 
 from infra.box import Box
-from infra.settings import PROJECT, Azure
+from infra.cloud.settings import Azure
+from infra.names import PROJECT
 
 __all__ = ["ResourceGroup", "ResourceGroupArgs"]
 

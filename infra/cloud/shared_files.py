@@ -11,9 +11,9 @@ from infra.box import Box
 from infra.cloud.cluster import Cluster
 from infra.cloud.resource_group import ResourceGroup
 from infra.cloud.roles import Grant, GrantArgs, Role
+from infra.cloud.settings import Azure
 from infra.cloud.virtual_network import VirtualNetwork
-from infra.names import APP_USER
-from infra.settings import PROJECT, Azure
+from infra.names import APP_USER, PROJECT
 
 __all__ = ["STORAGE_CLASS", "SharedFiles", "SharedFilesArgs"]
 
@@ -42,7 +42,7 @@ class SharedFiles(Box):
         account = storage.StorageAccount(
             "files",
             resource_group_name=group.name,
-            account_name=f"{PROJECT}{stack}files",
+            account_name=f"{PROJECT}{stack}files{args.settings.suffix}",
             location=group.location,
             tags=group.tags,
             kind="FileStorage" if premium else "StorageV2",
