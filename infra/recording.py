@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pulumi.runtime import settings as runtime_settings
 from pulumi.runtime import stack as runtime_stack
 
 from infra.answers import Answers
+from infra.clock import STANDS_STILL
 from infra.images import matrix
 from infra.names import PROJECT
 from infra.passwords import secret_names
@@ -31,6 +33,7 @@ from infra.systems import SYSTEMS
 __all__ = ["ROOT", "Program", "Recorded", "record", "stack_config"]
 
 ROOT = Path(__file__).parents[1]
+RECORDED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,7 @@ def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:
     monitor = Monitor()
 
     async def run() -> Mapping[str, Any]:
+        STANDS_STILL.set(RECORDED_AT)
         runtime_settings.reset_options()
         pulumi_config.set_all_config(texts, list(secrets))
         mocks.set_mocks(Answers(), project=PROJECT, stack=stack, preview=False, monitor=monitor)

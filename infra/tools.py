@@ -116,6 +116,7 @@ def _nginx(settings: Observability) -> dict[str, Any]:
         "controller": {
             "ingressClass": {"name": INGRESS_CLASS, "create": True, "setAsDefaultIngress": False},
             "enableCustomResources": False,
+            "allowEmptyIngressHost": True,  # operators come by the address: nobody promised it a name
             "service": {
                 "type": "LoadBalancer",
                 "externalTrafficPolicy": "Local",

@@ -86,7 +86,7 @@ class DatabaseServer(Box):
                 ignore_changes=["storage.storageSizeGB"],
             ),
         )
-        # a saga's keys are advisory locks, each of them one entry
+        # a saga's keys are advisory locks, each of them one entry; counts from the server's next start
         dbforpostgresql.Configuration(
             "database-locks",
             resource_group_name=group.name,
@@ -96,6 +96,7 @@ class DatabaseServer(Box):
             source="user-override",
             opts=child,
         )
+        self.name = server.name
         self.address = DatabaseAddress(
             host=server.fully_qualified_domain_name,
             port=5432,

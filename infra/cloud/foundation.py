@@ -31,6 +31,8 @@ def azure_foundation(settings: Settings, passwords: Passwords) -> Foundation:
     cluster = Cluster(ClusterArgs(group, network, registry, logs, azure, protect))
     database = DatabaseServer(DatabaseServerArgs(group, network, azure, passwords.database_admin, protect))
     files = SharedFiles(SharedFilesArgs(group, network, cluster, azure, protect))
+    pulumi.export("resourceGroup", group.name)
+    pulumi.export("databaseServer", database.name)
     pulumi.export("registry", registry.host)
     pulumi.export("secretsProvider", vault.secrets_provider)
     return Foundation(

@@ -41,6 +41,7 @@ SOURCE_MUTATIONS = (
     M("databases.py", "outgoing(tcp(address.port), peer(address.peer))", ""),
     M("kafka_cluster.py", "namespace_label(system.namespace)", "namespace_label(system.name)"),
     M("tools.py", '"loadBalancerSourceRanges": list(settings.operators),', ""),
+    M("tools.py", '"allowEmptyIngressHost": True', '"allowEmptyIngressHost": False'),
     # the mesh
     M("workload.py", "kafka = args.kafka.ports if", "kafka = () if"),
     M("pod.py", 'excludeInboundPorts": str(ADMIN_PORT)', 'excludeInboundPorts": str(PUBLIC_PORT)'),

@@ -1,7 +1,10 @@
 """Every stack's program, as a whole."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from infra.clock import first_of_month
 from infra.recording import Program, record, stack_config
 from tests.infra import faults
 from tests.infra.drift import drift, largest_pool_millicores, needed_millicores
@@ -68,3 +71,11 @@ def test_all_services_at_their_largest_fit_the_node_pool(stack: str, programs: d
     azure = stack_config(stack)["clinic:azure"]
 
     assert needed_millicores(programs[stack]) <= largest_pool_millicores(azure)
+
+
+def test_a_budget_begins_this_month_and_stays_where_it_began(programs: dict[str, Program]) -> None:
+    budget = next(each for each in programs["dev"].resources if each.kind == "Budget")
+
+    assert budget.inputs["timePeriod"]["startDate"] == "2026-11-01T00:00:00Z"
+    assert budget.ignore_changes == ("timePeriod",)
+    assert first_of_month() == f"{datetime.now(UTC):%Y-%m}-01T00:00:00Z"
