@@ -35,6 +35,7 @@ def azure_foundation(settings: Settings, passwords: Passwords) -> Foundation:
     pulumi.export("databaseServer", database.name)
     pulumi.export("registry", registry.host)
     pulumi.export("secretsProvider", vault.secrets_provider)
+    pulumi.export("signingKey", vault.signing_key)
     return Foundation(
         provider=cluster.provider,
         storage_class=STORAGE_CLASS,

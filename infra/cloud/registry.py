@@ -7,6 +7,7 @@ from pulumi_azure_native import containerregistry
 
 from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
+from infra.cloud.roles import Grant, GrantArgs, Role
 from infra.cloud.settings import Azure
 from infra.names import PROJECT
 
@@ -42,6 +43,11 @@ class Registry(Box):
             if premium
             else None,
             opts=self.child(protect=args.protect),
+        )
+        Grant(
+            "pipeline-pushes-images",
+            GrantArgs(Role.ACR_PUSH, args.settings.deployer, "ServicePrincipal", registry.id),
+            opts=self.child(),
         )
         self.id = registry.id
         self.host = registry.login_server

@@ -28,6 +28,8 @@ ROLES = {
     "cluster-uses-network": "4d97b98b-1d4f-4787-a291-c67834d212e7",
     "cluster-makes-shares": "17d1049b-9a84-46fb-8f53-869881c3d3ab",
     "pipeline-reads-state": "12338af0-0e69-4776-bea7-57ae8d297424",
+    "pipeline-pushes-images": "8311e382-0749-4cb8-b61a-304f252e45ec",
+    "administrators-1-read-state": "12338af0-0e69-4776-bea7-57ae8d297424",
     "pipeline-deploys": "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b",
 }
 BOOTSTRAP = "clinic-kafka-bootstrap.kafka.svc:9093"
@@ -145,6 +147,9 @@ def _outside_names(program: Program) -> Iterator[str]:
     key = program.outputs["secretsProvider"]
     if not re.fullmatch(r"azurekeyvault://[a-z0-9-]{3,24}\.vault\.azure\.net/keys/pulumi", key):
         yield f"the state's key is {key}"
+    key = program.outputs["signingKey"]
+    if not re.fullmatch(r"azurekms://[a-z0-9-]{3,24}\.vault\.azure\.net/images", key):
+        yield f"images are signed with {key}"
 
 
 def _azure(program: Program) -> Iterator[str]:
@@ -160,6 +165,9 @@ def _azure(program: Program) -> Iterator[str]:
     if [each.get("nodeTaints") for each in pools] != [["CriticalAddonsOnly=true:NoSchedule"], None]:
         yield "services find no nodes, or the system's pods share theirs"
     yield from _outside_names(program)
+    budget = next(each for each in program.resources if each.kind == "Budget")
+    if budget.ignore_changes != ("timePeriod",):
+        yield "the budget would move to another month, which Azure refuses"
     rules = next(each for each in program.resources if each.kind == "NetworkSecurityGroup")
     opened = {
         (each["direction"], each["protocol"], each["destinationPortRange"])

@@ -119,4 +119,6 @@ SOURCE_MUTATIONS = (
     M("cloud/shared_files.py", "privatelink.file.core", "privatelink.files.core", "dev"),
     M("cloud/shared_files.py", 'group_ids=["file"]', 'group_ids=["blob"]', "dev"),
     M("cloud/key_vault.py", '"azurekeyvault://"', '"azurekeys://"', "dev"),
+    M("cloud/key_vault.py", '"azurekms://"', '"azurekeyvault://"', "dev"),
+    M("cloud/resource_group.py", 'ignore_changes=["timePeriod"]', "ignore_changes=[]", "dev"),
 )

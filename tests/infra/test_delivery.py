@@ -86,6 +86,48 @@ def test_scripts_that_the_pipeline_runs_are_there() -> None:
     named = set(re.findall(r"(?:scriptPath: |template: )(pipelines/\S+)", text))
     assert named == {"pipelines/image", "pipelines/pulumi", "pipelines/pulumi.yml"}
     assert all((ROOT / each).exists() for each in named)
+    scripts = [each for each in (ROOT / "pipelines").iterdir() if each.suffix == ""]
+    called = set(re.findall(r"pipelines/\w[\w-]*", "".join(each.read_text() for each in scripts) + text))
+    assert all((ROOT / each).exists() for each in called)
+    assert all(os.access(each, os.X_OK) for each in scripts)
+
+
+def test_tools_have_a_version_and_a_checksum_and_every_job_installs_what_it_runs() -> None:
+    tools = (ROOT / "pipelines/tools").read_text()
+
+    fetched = re.findall(r"fetch https://\S+/v?(\d+\.\d+\.\d+)/\S+ \\\n\s+([0-9a-f]{64}) ", tools)
+    assert len(fetched) == 3
+    assert "pipelines/tools syft cosign" in (ROOT / "azure-pipelines.yml").read_text()
+    assert "pipelines/tools pulumi cosign" in (ROOT / "pipelines/pulumi.yml").read_text()
+
+
+def test_a_file_with_another_checksum_is_no_tool(tmp_path: Path) -> None:
+    curl = tmp_path / "bin/curl"
+    curl.parent.mkdir()
+    curl.write_text(
+        '#!/bin/sh\nfor last; do :; done\nwhile [ "$1" != --output ]; do shift; done\necho bad >"$2"\n'
+    )
+    curl.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{curl.parent}:{os.environ['PATH']}",
+        "AGENT_TOOLSDIRECTORY": str(tmp_path),
+    }
+
+    answer = subprocess.run(
+        [ROOT / "pipelines/tools", "cosign"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert answer.returncode != 0
+    assert "prependpath" not in answer.stdout
+    assert not os.access(tmp_path / "clinic/bin/cosign", os.X_OK)
+
+
+def test_azure_sessions_outlast_a_long_update() -> None:
+    text = "".join((ROOT / each).read_text() for each in PIPELINES)
+
+    assert text.count("task: AzureCLI@2") == text.count("keepAzSessionActive: true")
+    assert "ARM_OIDC_TOKEN=" not in (ROOT / "pipelines/pulumi").read_text()
 
 
 ALL = {each["image"]: f"sha256:{number:064}" for number, each in enumerate(matrix().values(), 1)}
