@@ -35,13 +35,14 @@ def platform() -> None:
     def on_the_cluster(*after: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(provider=ground.provider, depends_on=[*ground.depends_on, *after])
 
-    mesh = Mesh(MeshArgs(zones=bool(settings.azure and settings.azure.zones)), on_the_cluster())
+    mesh = Mesh(MeshArgs(bool(settings.azure and settings.azure.zones), settings.protect), on_the_cluster())
     tools = Tools(
         ToolsArgs(
             settings.observability,
             passwords.grafana,
             ground.disk_class,
             senders=tuple(system.namespace for system in systems),
+            outside=ground.outside,
         ),
         on_the_cluster(mesh.namespace),
     )
@@ -66,7 +67,14 @@ def platform() -> None:
     for system in systems:
         SystemBox(
             SystemBoxArgs(
-                system, settings, passwords, images, postgresql.address, kafka, ground.storage_class
+                system,
+                settings,
+                passwords,
+                images,
+                postgresql.address,
+                kafka,
+                ground.storage_class,
+                ground.outside,
             ),
             on_the_cluster(*below),
         )

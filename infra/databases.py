@@ -8,7 +8,7 @@ import pulumi
 from pulumi_kubernetes import batch, core, networking
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
-from infra.addresses import DatabaseAddress
+from infra.addresses import AUTHORITIES, DatabaseAddress
 from infra.box import Box
 from infra.names import APP_USER, POSTGRESQL_NAMESPACE
 from infra.network_rules import names, outgoing, peer, tcp
@@ -94,7 +94,11 @@ def _pod(
         "PGHOST": args.address.host,
         "PGPORT": str(args.address.port),
         "PGUSER": args.address.administrator,
-        "PGSSLMODE": "require" if args.address.encrypted else "disable",
+        **(
+            {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": AUTHORITIES}
+            if args.address.encrypted
+            else {"PGSSLMODE": "disable"}
+        ),
     }
     plain = [core.v1.EnvVarArgs(name=name, value=value) for name, value in variables.items()]
     secret = core.v1.SecretKeySelectorArgs(name=administrator, key="PGPASSWORD")

@@ -34,7 +34,11 @@ HEALTH_PORT = 15021
 
 @dataclass(frozen=True)
 class EntranceArgs:
+    """`smallest` is how many pods there are at least, `outside` the Service's type."""
+
     system: System
+    smallest: int
+    outside: str
 
 
 class Entrance(Box):
@@ -46,7 +50,7 @@ class Entrance(Box):
         child = self.child()
         release = Release(
             f"{system.namespace}-{ENTRANCE}",
-            ReleaseArgs(ISTIO_GATEWAY, system.namespace, _values(), release_name=ENTRANCE),
+            ReleaseArgs(ISTIO_GATEWAY, system.namespace, _values(args), release_name=ENTRANCE),
             opts=child,
         )
         Gateway(
@@ -83,12 +87,12 @@ def _routes(system: System) -> list[HttpRoute]:
     return [*straight, *routes_to(host_of(system.gateway, system))]
 
 
-def _values() -> dict[str, object]:
+def _values(args: EntranceArgs) -> dict[str, object]:
     return {
         "labels": LABELS,
         "serviceAccount": {"create": True, "name": ENTRANCE},
         "service": {
-            "type": "LoadBalancer",
+            "type": args.outside,
             "externalTrafficPolicy": "Local",
             "ports": [
                 {"name": "status-port", "port": HEALTH_PORT, "targetPort": HEALTH_PORT},
@@ -99,7 +103,16 @@ def _values() -> dict[str, object]:
             "requests": {"cpu": "100m", "memory": "128Mi"},
             "limits": {"cpu": "1", "memory": "512Mi"},
         },
-        "autoscaling": {"enabled": True, "minReplicas": 1, "maxReplicas": 3},
+        "autoscaling": {"enabled": True, "minReplicas": args.smallest, "maxReplicas": 3},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app": ENTRANCE}},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
         "podDisruptionBudget": {"maxUnavailable": 1},
         "securityContext": {
             "runAsNonRoot": True,

@@ -52,6 +52,7 @@ class Metrics(Box):
                 TOOLS_NAMESPACE,
                 {
                     "fullnameOverride": STACK,
+                    **_out_of_reach(),
                     "prometheus": _prometheus(args),
                     "grafana": _grafana(args, account.metadata.name.apply(str)),
                     "alertmanager": {"alertmanagerSpec": {"resources": _resources("50m", "64Mi", "256Mi")}},
@@ -98,6 +99,16 @@ class Metrics(Box):
             opts=after,
         )
         self.register_outputs({"prometheus": PROMETHEUS_NAME})
+
+
+def _out_of_reach() -> dict[str, Any]:
+    """AKS keeps these to itself, others bind them to the node alone: their alerts would never end."""
+    parts = ("kubeEtcd", "kubeScheduler", "kubeControllerManager", "kubeProxy")
+    rules = ("etcd", "kubeControllerManager", "kubeProxy", "kubeSchedulerAlerting", "kubeSchedulerRecording")
+    return {
+        **{part: {"enabled": False} for part in parts},
+        "defaultRules": {"rules": dict.fromkeys(rules, False)},
+    }
 
 
 def _resources(cpu: str, memory: str, memory_limit: str) -> dict[str, Any]:

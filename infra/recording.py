@@ -83,6 +83,8 @@ class Program:
     stack: str
     resources: tuple[Recorded, ...]
     outputs: Mapping[str, Any]
+    keeps: bool = False
+    """Its setting `protect`."""
 
     def of_kind(self, *kinds: str) -> Iterator[Recorded]:
         return (each for each in self.manifests() if each.kind in kinds)
@@ -225,7 +227,8 @@ def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:
         return outputs
 
     outputs = asyncio.run(run())
-    return Program(stack, tuple(_in_order(monitor.recorded)), outputs)
+    keeps = texts.get(f"{PROJECT}:protect") == "true"
+    return Program(stack, tuple(_in_order(monitor.recorded)), outputs, keeps)
 
 
 async def _execute() -> None:

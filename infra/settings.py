@@ -44,6 +44,10 @@ class Kubeconfig(Section):
     context: str | None = None
     identifier: str = "local"
     """Names the cluster: another identifier makes everything anew."""
+    service_type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
+    """Of what is reached from outside. Helm waits for the address of a LoadBalancer: where nothing hands any out, say
+    NodePort.
+    """
     storage_class: str = "azurefile"
     disk_class: str | None = None
 

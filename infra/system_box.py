@@ -36,6 +36,7 @@ class SystemBoxArgs:
     database: DatabaseAddress
     kafka: KafkaAddress
     storage_class: str
+    outside: str
 
 
 class SystemBox(Box):
@@ -50,7 +51,7 @@ class SystemBox(Box):
         )
         after = self.child(namespace)
         _mesh_defaults(system, after)
-        Entrance(EntranceArgs(system), after)
+        Entrance(EntranceArgs(system, args.settings.workloads.smallest, args.outside), after)
         for service in system.services:
             Workload(_workload(service, args), after)
         self.register_outputs({"namespace": system.namespace})

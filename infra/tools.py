@@ -37,6 +37,8 @@ class ToolsArgs:
     disk_class: str | None
     senders: tuple[str, ...]
     """Namespaces that send traces."""
+    outside: str
+    """The type of Services that are reached from outside."""
 
 
 class Tools(Box):
@@ -57,7 +59,7 @@ class Tools(Box):
         )
         controller = Release(
             "nginx",
-            ReleaseArgs(NGINX, TOOLS_NAMESPACE, _nginx(settings), release_name="nginx"),
+            ReleaseArgs(NGINX, TOOLS_NAMESPACE, _nginx(args), release_name="nginx"),
             opts=child,
         )
         networking.Ingress(
@@ -110,7 +112,7 @@ def _kiali() -> dict[str, Any]:
     }
 
 
-def _nginx(settings: Observability) -> dict[str, Any]:
+def _nginx(args: ToolsArgs) -> dict[str, Any]:
     """Only the operators' addresses are let in: Prometheus and Loki ask nobody for a password."""
     return {
         "controller": {
@@ -118,9 +120,9 @@ def _nginx(settings: Observability) -> dict[str, Any]:
             "enableCustomResources": False,
             "allowEmptyIngressHost": True,  # operators come by the address: nobody promised it a name
             "service": {
-                "type": "LoadBalancer",
+                "type": args.outside,
                 "externalTrafficPolicy": "Local",
-                "loadBalancerSourceRanges": list(settings.operators),
+                "loadBalancerSourceRanges": list(args.settings.operators),
             },
             "resources": {
                 "requests": {"cpu": "50m", "memory": "128Mi"},

@@ -9,7 +9,7 @@ from pulumi_kubernetes import apps, autoscaling, core, policy
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra.access import Access, AccessArgs
-from infra.addresses import DatabaseAddress, ImageSource, KafkaAddress
+from infra.addresses import AUTHORITIES, DatabaseAddress, ImageSource, KafkaAddress
 from infra.box import Box
 from infra.pod import CONTAINER, Environment, PodArgs, labels_of, pod_template, selector_of
 from infra.settings import Workloads
@@ -151,6 +151,7 @@ class Workload(Box):
         values |= {
             "DATABASE_URL": args.database.url(service.name),
             "DATABASE_USER": service.name,
+            **({"PGSSLROOTCERT": AUTHORITIES} if args.database.encrypted else {}),
             "KAFKA_BOOTSTRAP_SERVERS": args.kafka.bootstrap_servers,
             "KAFKA_SECURITY_PROTOCOL": args.kafka.protocol,
             "KAFKA_REPLICATION_FACTOR": str(args.kafka.replication_factor),

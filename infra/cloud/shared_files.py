@@ -86,8 +86,8 @@ class SharedFiles(Box):
             allow_volume_expansion=True,
             reclaim_policy="Retain",
             volume_binding_mode="Immediate",
-            opts=pulumi.ResourceOptions(
-                parent=self, provider=args.cluster.provider, depends_on=[reached, role]
+            opts=pulumi.ResourceOptions.merge(
+                self.child(reached, role), pulumi.ResourceOptions(provider=args.cluster.provider)
             ),
         )
         self.register_outputs({"storage_class": STORAGE_CLASS})

@@ -145,7 +145,7 @@ def _variables(
 ) -> Iterator[str]:
     """Each is a setting of the code, all that the code requires is there, and only passwords are secrets."""
     model = ServiceSettings if service.database else GatewaySettings
-    known = {name.upper() for name in model.model_fields} | {"HOST", "PORT"}
+    known = {name.upper() for name in model.model_fields} | {"HOST", "PORT", "PGSSLROOTCERT"}
     given = {each["name"]: each["valueFrom"] for each in container["env"]}
     for name in set(given) - known:
         yield f"{name} is no setting of its code"

@@ -42,6 +42,7 @@ def misnamed(program: Program) -> Iterator[str]:
     yield from _databases(program)
     yield from _prometheus(program)
     yield from _routes(program)
+    yield from _operators(program)
     if any(each.kind == "ManagedCluster" for each in program.resources):
         yield from _azure(program)
 
@@ -85,14 +86,14 @@ def _setting(secret: Recorded, key: str) -> str | None:
             return "adminToken"
         case "PGPASSWORD" | "POSTGRES_PASSWORD":
             return "databaseAdminPassword"
-        case "admin-user":
-            return None
         case "admin-password":
             return "grafanaPassword"
         case "password":
             return f"kafkaPassword-{secret.name.removeprefix('kafka-password-')}"
-        case _:
+        case _ if secret.name == "make-databases-passwords":
             return f"databasePassword-{key.replace('_', '-')}"
+        case _:
+            return None
 
 
 def _databases(program: Program) -> Iterator[str]:
@@ -108,6 +109,10 @@ def _databases(program: Program) -> Iterator[str]:
     }
     if asked != {(name, name) for name in made.inputs["stringData"]}:
         yield f"services ask for {sorted(asked)}, and there are {sorted(made.inputs['stringData'])}"
+    for each in program.of_kind("ConfigMap"):
+        url, trusted = each.inputs["data"].get("DATABASE_URL", ""), "PGSSLROOTCERT" in each.inputs["data"]
+        if "ssl" in url and not (url.endswith("?ssl=verify-full") and trusted):
+            yield f"{each.name}: the database does not prove who it is"
     for each in program.resources:
         mode = each.inputs.get("highAvailability", {}).get("mode")
         if each.custom and each.kind == "Server" and mode not in ("Disabled", "ZoneRedundant"):
@@ -122,6 +127,13 @@ def _prometheus(program: Program) -> Iterator[str]:
             for kind in ("podMonitor", "serviceMonitor", "rule", "probe"):
                 if spec.get(f"{kind}SelectorNilUsesHelmValues") is not False:
                     yield f"Prometheus ignores each {kind} of ours"
+
+
+def _operators(program: Program) -> Iterator[str]:
+    for each in program.releases():
+        context = each.inputs["values"].get("securityContext", {})
+        if each.inputs["name"] == "strimzi" and context.get("readOnlyRootFilesystem") is not True:
+            yield "Kafka's operator may write to its image"
 
 
 def _routes(program: Program) -> Iterator[str]:

@@ -45,7 +45,7 @@ def rule_faults(program: Program) -> Iterator[str]:
     for each in program.resources:
         if each.custom and not each.read:
             yield from broken_rules(
-                Subject(each.type, each.name, each.inputs, program.stack, protect=each.protect)
+                Subject(each.type, each.name, each.inputs, program.keeps, protect=each.protect)
             )
 
 

@@ -40,7 +40,7 @@ SOURCE_MUTATIONS = (
     M("postgresql.py", "clients=[system.namespace for system in args.systems]", "clients=[]"),
     M("databases.py", "outgoing(tcp(address.port), peer(address.peer))", ""),
     M("kafka_cluster.py", "namespace_label(system.namespace)", "namespace_label(system.name)"),
-    M("tools.py", '"loadBalancerSourceRanges": list(settings.operators),', ""),
+    M("tools.py", '"loadBalancerSourceRanges": list(args.settings.operators),', ""),
     M("tools.py", '"allowEmptyIngressHost": True', '"allowEmptyIngressHost": False'),
     # the mesh
     M("workload.py", "kafka = args.kafka.ports if", "kafka = () if"),
@@ -83,6 +83,9 @@ SOURCE_MUTATIONS = (
         'f"http://{each.kubernetes_name}:{ADMIN_PORT}"',
     ),
     M("metrics.py", '("podMonitor", "serviceMonitor",', '("serviceMonitor",'),
+    M("addresses.py", "?ssl=verify-full", "?ssl=require", "dev"),
+    M("workload.py", '{"PGSSLROOTCERT": AUTHORITIES} if args', "{} if args", "dev"),
+    M("kafka_cluster.py", '"securityContext": RESTRICTED', '"securityContext": {}'),
     # pods
     M("workload.py", 'target_port="http"', 'target_port="admin"'),
     M("workload.py", '["ReadWriteMany"]', '["ReadWriteOnce"]'),

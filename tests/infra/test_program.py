@@ -1,8 +1,13 @@
 """Every stack's program, as a whole."""
 
+import inspect
+import json
+import ssl
 from datetime import UTC, datetime
 
+import certifi
 import pytest
+from asyncpg.connect_utils import _parse_connect_dsn_and_args
 
 from infra.clock import first_of_month
 from infra.recording import Program, record, stack_config
@@ -79,3 +84,58 @@ def test_a_budget_begins_this_month_and_stays_where_it_began(programs: dict[str,
     assert budget.inputs["timePeriod"]["startDate"] == "2026-11-01T00:00:00Z"
     assert budget.ignore_changes == ("timePeriod",)
     assert first_of_month() == f"{datetime.now(UTC):%Y-%m}-01T00:00:00Z"
+
+
+def test_entrances_are_as_many_as_services_and_spread(programs: dict[str, Program]) -> None:
+    values = {
+        stack: [each.inputs["values"] for each in program.releases() if each.inputs["name"] == "entrance"]
+        for stack, program in programs.items()
+    }
+
+    assert [each["autoscaling"]["minReplicas"] for each in values["prod"]] == [2, 2]
+    assert [each["autoscaling"]["minReplicas"] for each in values["local"]] == [1, 1]
+    for each in values["prod"]:
+        keys = [constraint["topologyKey"] for constraint in each["topologySpreadConstraints"]]
+        assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+
+
+def test_where_nobody_hands_out_addresses_helm_waits_for_none() -> None:
+    config = stack_config("local")
+    config["clinic:kubeconfig"]["serviceType"] = "NodePort"
+
+    program = record("local", config)
+
+    assert "LoadBalancer" not in json.dumps([each.inputs for each in program.resources])
+
+
+def test_the_database_on_azure_has_to_prove_who_it_is(programs: dict[str, Program]) -> None:
+    configs = [
+        each.inputs["data"]
+        for each in programs["prod"].of_kind("ConfigMap")
+        if "DATABASE_URL" in each.inputs["data"]
+    ]
+    job = next(programs["prod"].of_kind("Job"))
+    variables = {
+        each["name"]: each.get("value")
+        for each in job.inputs["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+
+    assert configs
+    for each in configs:
+        assert each["DATABASE_URL"].endswith("?ssl=verify-full")
+        assert each["PGSSLROOTCERT"] == variables["PGSSLROOTCERT"] == "/etc/ssl/certs/ca-certificates.crt"
+    assert variables["PGSSLMODE"] == "verify-full"
+
+
+def test_the_driver_takes_its_authorities_from_where_the_pod_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", certifi.where())
+
+    _, parameters = _parse_connect_dsn_and_args(
+        dsn="postgresql://user@db.example.com/database",
+        **dict.fromkeys(inspect.signature(_parse_connect_dsn_and_args).parameters.keys() - {"dsn", "ssl"}),
+        ssl="verify-full",
+    )
+
+    assert parameters.ssl.check_hostname
+    assert parameters.ssl.verify_mode == ssl.CERT_REQUIRED
+    assert parameters.ssl.get_ca_certs()
