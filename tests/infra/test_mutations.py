@@ -18,6 +18,7 @@ def test_a_mistake_is_found(mutation: Mutation, programs: dict[str, Program]) ->
     assert any(faults(spoilt))
 
 
+@pytest.mark.timeout(900)  # a minute and a half of CPU, on a machine that others use too
 def test_a_mistake_in_the_source_is_found() -> None:
     assert len(SOURCE_MUTATIONS) >= 40
 
