@@ -114,16 +114,19 @@ def _kiali() -> dict[str, Any]:
 
 def _nginx(args: ToolsArgs) -> dict[str, Any]:
     """Only the operators' addresses are let in: Prometheus and Loki ask nobody for a password."""
+    service: dict[str, Any] = {
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+        "loadBalancerSourceRanges": list(args.settings.operators),
+    }
+    if args.outside != "LoadBalancer":  # another type lets everybody in
+        service = {"type": "ClusterIP"}
     return {
         "controller": {
             "ingressClass": {"name": INGRESS_CLASS, "create": True, "setAsDefaultIngress": False},
             "enableCustomResources": False,
             "allowEmptyIngressHost": True,  # operators come by the address: nobody promised it a name
-            "service": {
-                "type": args.outside,
-                "externalTrafficPolicy": "Local",
-                "loadBalancerSourceRanges": list(args.settings.operators),
-            },
+            "service": service,
             "resources": {
                 "requests": {"cpu": "50m", "memory": "128Mi"},
                 "limits": {"cpu": "500m", "memory": "256Mi"},
