@@ -29,7 +29,7 @@ POSTGRESQL_NAMESPACE = "postgresql"
 ENTRANCE = "entrance"
 """The way into a system: its release, its account and the label `app` of its pods."""
 APP_USER = 10001
-"""Whom our own images run as; no user of the node has that number."""
+"""Whom our images, and Jaeger's, run as; no user of the node has that number."""
 
 
 def entrance_account(namespace: str) -> str:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
 from infra.images import IMAGE_DIGESTS, NOT_YET, digests, matrix
@@ -164,25 +163,3 @@ def test_a_preview_takes_the_images_that_run_and_an_update_those_that_were_pushe
     assert digests(running, tmp_path) == {**ALL, "seat": "sha256:new"}
     assert digests({}, tmp_path) == {"seat": "sha256:new"}
     assert digests({}, tmp_path, not_yet=True) == {**dict.fromkeys(ALL, NOT_YET), "seat": "sha256:new"}
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Path:
-    """A `pulumi` that answers with a stack's outputs, and writes down what it is asked."""
-    program = tmp_path / "bin/pulumi"
-    program.parent.mkdir()
-    outputs = json.dumps({IMAGE_DIGESTS: {"seat": ALL["seat"]}})
-    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n[ "$2" != output ] || echo \'{outputs}\'\n')
-    program.chmod(0o755)
-    return tmp_path
-
-
-def test_digests_go_into_the_stacks_file(engine: Path) -> None:
-    path = f"{engine}/bin:{os.environ['PATH']}"
-
-    subprocess.run([ROOT / "pipelines/digests", "dev"], check=True, env={**os.environ, "PATH": path})
-
-    assert (engine / "asked").read_text().splitlines() == [
-        "stack output --stack dev --json",
-        f'config set --stack dev --path clinic:images.digests["seat"] {ALL["seat"]}',
-    ]
