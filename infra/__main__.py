@@ -5,7 +5,7 @@ Azure or any cluster  ->  mesh  ->  tools  ->  Kafka, PostgreSQL  ->  clinic, re
 
 import pulumi
 
-from infra.addresses import ImageSource
+from infra.addresses import Foundation, ImageSource
 from infra.any_cluster import kubeconfig_foundation
 from infra.cloud.foundation import azure_foundation
 from infra.images import IMAGE_DIGESTS
@@ -15,7 +15,7 @@ from infra.passwords import Passwords
 from infra.postgresql import Postgresql, PostgresqlArgs
 from infra.settings import Settings, SettingsError
 from infra.system_box import SystemBox, SystemBoxArgs
-from infra.systems import SYSTEMS
+from infra.systems import SYSTEMS, System
 from infra.table_check import check_table
 from infra.tools import Tools, ToolsArgs
 
@@ -27,8 +27,13 @@ def platform() -> None:
     passwords = Passwords.load(systems)
 
     ground = azure_foundation(settings, passwords) if settings.azure else kubeconfig_foundation(settings)
-    if settings.ground_only:
-        return
+    if not settings.ground_only:
+        on_the_ground(ground, settings, systems, passwords)
+
+
+def on_the_ground(
+    ground: Foundation, settings: Settings, systems: list[System], passwords: Passwords
+) -> None:
     pulumi.export(IMAGE_DIGESTS, settings.images.digests)
     images = ImageSource(ground.image_registry, settings.images)
 
@@ -66,16 +71,7 @@ def platform() -> None:
 
     for system in systems:
         SystemBox(
-            SystemBoxArgs(
-                system,
-                settings,
-                passwords,
-                images,
-                postgresql.address,
-                kafka,
-                ground.storage_class,
-                ground.outside,
-            ),
+            SystemBoxArgs(system, settings, passwords, images, postgresql.address, kafka, ground),
             on_the_cluster(*below),
         )
 

@@ -90,20 +90,6 @@ def _pod(
     administrator: pulumi.Output[str],
     passwords: pulumi.Output[str],
 ) -> core.v1.PodSpecArgs:
-    variables: dict[str, pulumi.Input[str]] = {
-        "PGHOST": args.address.host,
-        "PGPORT": str(args.address.port),
-        "PGUSER": args.address.administrator,
-        **(
-            {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": AUTHORITIES}
-            if args.address.encrypted
-            else {"PGSSLMODE": "disable"}
-        ),
-    }
-    plain = [core.v1.EnvVarArgs(name=name, value=value) for name, value in variables.items()]
-    secret = core.v1.SecretKeySelectorArgs(name=administrator, key="PGPASSWORD")
-    source = core.v1.EnvVarSourceArgs(secret_key_ref=secret)
-    password = core.v1.EnvVarArgs(name="PGPASSWORD", value_from=source)
     return core.v1.PodSpecArgs(
         restart_policy="OnFailure",
         automount_service_account_token=False,
@@ -113,7 +99,7 @@ def _pod(
                 image=args.image,
                 image_pull_policy=args.pull_policy,
                 args=["python", f"/script/{SCRIPT.name}", "/passwords"],
-                env=[*plain, password],
+                env=_variables(args, administrator),
                 resources=core.v1.ResourceRequirementsArgs(
                     requests={"cpu": "50m", "memory": "64Mi"}, limits={"cpu": "500m", "memory": "128Mi"}
                 ),
@@ -137,6 +123,24 @@ def _pod(
             seccomp_profile=core.v1.SeccompProfileArgs(type="RuntimeDefault"),
         ),
     )
+
+
+def _variables(args: DatabasesArgs, administrator: pulumi.Output[str]) -> list[core.v1.EnvVarArgs]:
+    variables: dict[str, pulumi.Input[str]] = {
+        "PGHOST": args.address.host,
+        "PGPORT": str(args.address.port),
+        "PGUSER": args.address.administrator,
+        **(
+            {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": AUTHORITIES}
+            if args.address.encrypted
+            else {"PGSSLMODE": "disable"}
+        ),
+    }
+    plain = [core.v1.EnvVarArgs(name=name, value=value) for name, value in variables.items()]
+    secret = core.v1.SecretKeySelectorArgs(name=administrator, key="PGPASSWORD")
+    source = core.v1.EnvVarSourceArgs(secret_key_ref=secret)
+    password = core.v1.EnvVarArgs(name="PGPASSWORD", value_from=source)
+    return [*plain, password]
 
 
 def _volumes(script: pulumi.Output[str], passwords: pulumi.Output[str]) -> list[core.v1.VolumeArgs]:
