@@ -5,16 +5,17 @@ Azure or any cluster  ->  mesh  ->  tools  ->  Kafka, PostgreSQL  ->  clinic, re
 
 import pulumi
 
-from infra.addresses import ImageSource
+from infra.addresses import Foundation, ImageSource
 from infra.any_cluster import kubeconfig_foundation
 from infra.cloud.foundation import azure_foundation
+from infra.images import IMAGE_DIGESTS
 from infra.kafka_cluster import KafkaCluster, KafkaClusterArgs, given_kafka
 from infra.mesh import Mesh, MeshArgs
 from infra.passwords import Passwords
 from infra.postgresql import Postgresql, PostgresqlArgs
 from infra.settings import Settings, SettingsError
 from infra.system_box import SystemBox, SystemBoxArgs
-from infra.systems import SYSTEMS
+from infra.systems import SYSTEMS, System
 from infra.table_check import check_table
 from infra.tools import Tools, ToolsArgs
 
@@ -26,18 +27,27 @@ def platform() -> None:
     passwords = Passwords.load(systems)
 
     ground = azure_foundation(settings, passwords) if settings.azure else kubeconfig_foundation(settings)
+    if not settings.ground_only:
+        on_the_ground(ground, settings, systems, passwords)
+
+
+def on_the_ground(
+    ground: Foundation, settings: Settings, systems: list[System], passwords: Passwords
+) -> None:
+    pulumi.export(IMAGE_DIGESTS, settings.images.digests)
     images = ImageSource(ground.image_registry, settings.images)
 
     def on_the_cluster(*after: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(provider=ground.provider, depends_on=[*ground.depends_on, *after])
 
-    mesh = Mesh(MeshArgs(zones=bool(settings.azure and settings.azure.zones)), on_the_cluster())
+    mesh = Mesh(MeshArgs(bool(settings.azure and settings.azure.zones), settings.protect), on_the_cluster())
     tools = Tools(
         ToolsArgs(
             settings.observability,
             passwords.grafana,
             ground.disk_class,
             senders=tuple(system.namespace for system in systems),
+            outside=ground.outside,
         ),
         on_the_cluster(mesh.namespace),
     )
@@ -61,9 +71,7 @@ def platform() -> None:
 
     for system in systems:
         SystemBox(
-            SystemBoxArgs(
-                system, settings, passwords, images, postgresql.address, kafka, ground.storage_class
-            ),
+            SystemBoxArgs(system, settings, passwords, images, postgresql.address, kafka, ground),
             on_the_cluster(*below),
         )
 

@@ -7,19 +7,19 @@ import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.networking import v1 as networking
 
-from infra.addresses import DatabaseAddress, KafkaAddress, Peer
+from infra.addresses import DatabaseAddress, KafkaAddress
 from infra.box import Box
 from infra.kinds.istio import AuthorizationPolicy, AuthorizationPolicySpec, Rule, Selector
-from infra.names import MESH_NAMESPACE, TOOLS_NAMESPACE, entrance_account, namespace_label
+from infra.names import ENTRANCE, MESH_NAMESPACE, TOOLS_NAMESPACE, entrance_account
+from infra.network_rules import incoming, names, namespace, outgoing, peer, pods, tcp
 from infra.pod import labels_of, selector_of
 from infra.systems import ADMIN_PORT, PUBLIC_PORT, Service, System
+from infra.tracing import TRACES_PORT
 
-__all__ = ["Access", "AccessArgs"]
+__all__ = ["ISTIOD_PORT", "SIDECAR_METRICS", "Access", "AccessArgs"]
 
-ENTRANCE = {"app": "entrance"}
-ISTIOD_PORTS = (15012, 15017)
-TRACE_PORTS = (4317, 4318)
-DNS_PORT = 53
+ISTIOD_PORT = 15012
+SIDECAR_METRICS = (15020, 15090)
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,12 @@ class Access(Box):
                 pod_selector=LabelSelectorArgs(match_labels=selector_of(service)),
                 policy_types=["Ingress", "Egress"],
                 ingress=[
-                    networking.NetworkPolicyIngressRuleArgs(
-                        from_=[_pods(ENTRANCE), *(_pods(selector_of(each)) for each in callers)],
-                        ports=_tcp(PUBLIC_PORT),
+                    incoming(
+                        tcp(PUBLIC_PORT),
+                        pods({"app": ENTRANCE}),
+                        *(pods(selector_of(each)) for each in callers),
                     ),
-                    networking.NetworkPolicyIngressRuleArgs(
-                        from_=[_namespace(TOOLS_NAMESPACE)], ports=_tcp(ADMIN_PORT, 15020, 15090)
-                    ),
+                    incoming(tcp(ADMIN_PORT, *SIDECAR_METRICS), namespace(TOOLS_NAMESPACE)),
                 ],
                 egress=list(_egress(args)),
             ),
@@ -84,42 +83,13 @@ class Access(Box):
 
 
 def _egress(args: AccessArgs) -> Iterator[networking.NetworkPolicyEgressRuleArgs]:
-    dns = [networking.NetworkPolicyPortArgs(port=DNS_PORT, protocol=protocol) for protocol in ("UDP", "TCP")]
-    yield networking.NetworkPolicyEgressRuleArgs(ports=dns)
-    yield networking.NetworkPolicyEgressRuleArgs(
-        to=[_namespace(MESH_NAMESPACE)], ports=_tcp(*ISTIOD_PORTS, *TRACE_PORTS)
-    )
+    yield names()
+    yield outgoing(tcp(ISTIOD_PORT), namespace(MESH_NAMESPACE))
+    yield outgoing(tcp(TRACES_PORT), namespace(TOOLS_NAMESPACE))
     if args.service.calls:
         called = [args.system.service(name) for name in args.service.calls]
-        yield networking.NetworkPolicyEgressRuleArgs(
-            to=[_pods(selector_of(each)) for each in called], ports=_tcp(PUBLIC_PORT)
-        )
+        yield outgoing(tcp(PUBLIC_PORT), *(pods(selector_of(each)) for each in called))
     if args.service.database:
-        yield networking.NetworkPolicyEgressRuleArgs(
-            to=[_peer(args.database.peer)], ports=_tcp(args.database.port)
-        )
+        yield outgoing(tcp(args.database.port), peer(args.database.peer))
     if args.service.topics:
-        yield networking.NetworkPolicyEgressRuleArgs(
-            to=[_peer(args.kafka.peer)], ports=_tcp(*args.kafka.ports)
-        )
-
-
-def _tcp(*ports: int) -> list[networking.NetworkPolicyPortArgs]:
-    return [networking.NetworkPolicyPortArgs(port=port, protocol="TCP") for port in ports]
-
-
-def _pods(labels: dict[str, str]) -> networking.NetworkPolicyPeerArgs:
-    return networking.NetworkPolicyPeerArgs(pod_selector=LabelSelectorArgs(match_labels=labels))
-
-
-def _namespace(name: str) -> networking.NetworkPolicyPeerArgs:
-    return networking.NetworkPolicyPeerArgs(
-        namespace_selector=LabelSelectorArgs(match_labels=namespace_label(name))
-    )
-
-
-def _peer(peer: Peer) -> networking.NetworkPolicyPeerArgs:
-    if peer.namespace:
-        return _namespace(peer.namespace)
-    assert peer.cidr is not None
-    return networking.NetworkPolicyPeerArgs(ip_block=networking.IPBlockArgs(cidr=peer.cidr))
+        yield outgoing(tcp(*args.kafka.ports), peer(args.kafka.peer))

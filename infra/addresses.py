@@ -8,7 +8,11 @@ import pulumi
 from infra.settings import Images
 from infra.systems import Service
 
-__all__ = ["DatabaseAddress", "Foundation", "ImageSource", "KafkaAddress", "Peer"]
+__all__ = ["AUTHORITIES", "DatabaseAddress", "Foundation", "ImageSource", "KafkaAddress", "Peer"]
+
+
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+"""Whom the image's system trusts, those who sign for Azure among them. PGSSLROOTCERT tells the driver."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,11 @@ class DatabaseAddress:
     port: int
     administrator: str
     encrypted: bool
+    """Then its certificate is checked too, by `AUTHORITIES`."""
     peer: Peer
 
     def url(self, database: str) -> pulumi.Output[str]:
-        query = "?ssl=require" if self.encrypted else ""
+        query = "?ssl=verify-full" if self.encrypted else ""
         return pulumi.Output.concat("postgresql://", self.host, f":{self.port}/{database}{query}")
 
 
@@ -54,14 +59,13 @@ class ImageSource:
     images: Images
 
     def of(self, service: Service) -> pulumi.Output[str]:
-        name = service.local_name.replace("_", "-") or service.kubernetes_name
-        digest = self.images.digests.get(name)
+        digest = self.images.digests.get(service.image)
         version = f"@{digest}" if digest else f":{self.images.tag}"
         prefix = pulumi.Output.concat(self.registry, "/") if self.registry else pulumi.Output.from_input("")
-        return pulumi.Output.concat(prefix, name, version)
+        return pulumi.Output.concat(prefix, service.image, version)
 
     def is_pinned(self, service: Service) -> bool:
-        return (service.local_name.replace("_", "-") or service.kubernetes_name) in self.images.digests
+        return service.image in self.images.digests
 
     @property
     def can_be_pulled(self) -> bool:
@@ -78,4 +82,6 @@ class Foundation:
     image_registry: pulumi.Input[str] | None
     database: DatabaseAddress | None
     """None: a server inside the cluster."""
+    outside: str = "LoadBalancer"
+    """The type of Services that are reached from outside."""
     depends_on: tuple[pulumi.Resource, ...] = ()

@@ -37,4 +37,5 @@ def kubeconfig_foundation(settings: Settings) -> Foundation:
         disk_class=cluster.disk_class,
         image_registry=settings.images.registry,
         database=database,
+        outside=cluster.service_type,
     )

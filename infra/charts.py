@@ -8,9 +8,17 @@ from pulumi_kubernetes import helm
 
 from infra.versions import Chart
 
-__all__ = ["Release", "ReleaseArgs"]
+__all__ = ["RESTRICTED", "Release", "ReleaseArgs"]
 
 SECONDS = 600
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""The security context of an operator's container, said rather than left to the chart."""
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ import pulumi
 from pulumi_kubernetes import batch, core, networking
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
-from infra.addresses import DatabaseAddress
+from infra.addresses import AUTHORITIES, DatabaseAddress
 from infra.box import Box
-from infra.names import POSTGRESQL_NAMESPACE, namespace_label
+from infra.names import APP_USER, POSTGRESQL_NAMESPACE
+from infra.network_rules import names, outgoing, peer, tcp
 
 __all__ = ["Databases", "DatabasesArgs"]
 
 NAME = "make-databases"
 LABELS = {"app": NAME, "app.kubernetes.io/name": NAME, "app.kubernetes.io/managed-by": "pulumi"}
 SCRIPT = Path(__file__).with_name("make_databases.py")
-USER = 10001
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,6 @@ def _pod(
     administrator: pulumi.Output[str],
     passwords: pulumi.Output[str],
 ) -> core.v1.PodSpecArgs:
-    variables: dict[str, pulumi.Input[str]] = {
-        "PGHOST": args.address.host,
-        "PGPORT": str(args.address.port),
-        "PGUSER": args.address.administrator,
-        "PGSSLMODE": "require" if args.address.encrypted else "disable",
-    }
-    plain = [core.v1.EnvVarArgs(name=name, value=value) for name, value in variables.items()]
-    secret = core.v1.SecretKeySelectorArgs(name=administrator, key="PGPASSWORD")
-    source = core.v1.EnvVarSourceArgs(secret_key_ref=secret)
-    password = core.v1.EnvVarArgs(name="PGPASSWORD", value_from=source)
     return core.v1.PodSpecArgs(
         restart_policy="OnFailure",
         automount_service_account_token=False,
@@ -109,7 +99,7 @@ def _pod(
                 image=args.image,
                 image_pull_policy=args.pull_policy,
                 args=["python", f"/script/{SCRIPT.name}", "/passwords"],
-                env=[*plain, password],
+                env=_variables(args, administrator),
                 resources=core.v1.ResourceRequirementsArgs(
                     requests={"cpu": "50m", "memory": "64Mi"}, limits={"cpu": "500m", "memory": "128Mi"}
                 ),
@@ -127,12 +117,30 @@ def _pod(
         volumes=_volumes(script, passwords),
         security_context=core.v1.PodSecurityContextArgs(
             run_as_non_root=True,
-            run_as_user=USER,
-            run_as_group=USER,
-            fs_group=USER,
+            run_as_user=APP_USER,
+            run_as_group=APP_USER,
+            fs_group=APP_USER,
             seccomp_profile=core.v1.SeccompProfileArgs(type="RuntimeDefault"),
         ),
     )
+
+
+def _variables(args: DatabasesArgs, administrator: pulumi.Output[str]) -> list[core.v1.EnvVarArgs]:
+    variables: dict[str, pulumi.Input[str]] = {
+        "PGHOST": args.address.host,
+        "PGPORT": str(args.address.port),
+        "PGUSER": args.address.administrator,
+        **(
+            {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": AUTHORITIES}
+            if args.address.encrypted
+            else {"PGSSLMODE": "disable"}
+        ),
+    }
+    plain = [core.v1.EnvVarArgs(name=name, value=value) for name, value in variables.items()]
+    secret = core.v1.SecretKeySelectorArgs(name=administrator, key="PGPASSWORD")
+    source = core.v1.EnvVarSourceArgs(secret_key_ref=secret)
+    password = core.v1.EnvVarArgs(name="PGPASSWORD", value_from=source)
+    return [*plain, password]
 
 
 def _volumes(script: pulumi.Output[str], passwords: pulumi.Output[str]) -> list[core.v1.VolumeArgs]:
@@ -143,24 +151,8 @@ def _volumes(script: pulumi.Output[str], passwords: pulumi.Output[str]) -> list[
 
 
 def _network_rules(address: DatabaseAddress) -> networking.v1.NetworkPolicySpecArgs:
-    if address.peer.namespace:
-        server = networking.v1.NetworkPolicyPeerArgs(
-            namespace_selector=LabelSelectorArgs(match_labels=namespace_label(address.peer.namespace))
-        )
-    else:
-        assert address.peer.cidr is not None
-        server = networking.v1.NetworkPolicyPeerArgs(
-            ip_block=networking.v1.IPBlockArgs(cidr=address.peer.cidr)
-        )
-    dns = [networking.v1.NetworkPolicyPortArgs(port=53, protocol=each) for each in ("UDP", "TCP")]
     return networking.v1.NetworkPolicySpecArgs(
         pod_selector=LabelSelectorArgs(match_labels={"app": NAME}),
         policy_types=["Egress"],
-        egress=[
-            networking.v1.NetworkPolicyEgressRuleArgs(ports=dns),
-            networking.v1.NetworkPolicyEgressRuleArgs(
-                to=[server],
-                ports=[networking.v1.NetworkPolicyPortArgs(port=address.port, protocol="TCP")],
-            ),
-        ],
+        egress=[names(), outgoing(tcp(address.port), peer(address.peer))],
     )

@@ -6,6 +6,7 @@ import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.networking import v1 as networking
 
+from infra.access import ISTIOD_PORT, SIDECAR_METRICS
 from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.kinds.istio import (
@@ -17,22 +18,27 @@ from infra.kinds.istio import (
     VirtualService,
     VirtualServiceSpec,
 )
-from infra.names import MESH_NAMESPACE, TOOLS_NAMESPACE, namespace_label
+from infra.names import ENTRANCE, MESH_NAMESPACE, TOOLS_NAMESPACE
+from infra.network_rules import incoming, names, namespace, outgoing, pods, tcp
 from infra.pod import selector_of
 from infra.systems import PUBLIC_PORT, System
+from infra.tracing import TRACES_PORT
 from infra.traffic import host_of, routes_to
 from infra.versions import ISTIO_GATEWAY
 
 __all__ = ["Entrance", "EntranceArgs"]
 
-NAME = "entrance"
-LABELS = {"app": NAME, "istio": NAME}
+LABELS = {"app": ENTRANCE, "istio": ENTRANCE}
 HEALTH_PORT = 15021
 
 
 @dataclass(frozen=True)
 class EntranceArgs:
+    """`smallest` is how many pods there are at least, `outside` the Service's type."""
+
     system: System
+    smallest: int
+    outside: str
 
 
 class Entrance(Box):
@@ -40,15 +46,15 @@ class Entrance(Box):
 
     def __init__(self, args: EntranceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         system = args.system
-        super().__init__("clinic:system:Entrance", f"{system.namespace}-{NAME}", opts)
+        super().__init__("clinic:system:Entrance", f"{system.namespace}-{ENTRANCE}", opts)
         child = self.child()
         release = Release(
-            f"{system.namespace}-{NAME}",
-            ReleaseArgs(ISTIO_GATEWAY, system.namespace, _values(), release_name=NAME),
+            f"{system.namespace}-{ENTRANCE}",
+            ReleaseArgs(ISTIO_GATEWAY, system.namespace, _values(args), release_name=ENTRANCE),
             opts=child,
         )
         Gateway(
-            NAME,
+            ENTRANCE,
             GatewaySpec(
                 selector=LABELS,
                 servers=[GatewayServer(Port(PUBLIC_PORT, "http", "HTTP"), hosts=["*"])],
@@ -57,14 +63,14 @@ class Entrance(Box):
             opts=child,
         )
         VirtualService(
-            NAME,
-            VirtualServiceSpec(hosts=["*"], gateways=[NAME], http=_routes(system)),
+            ENTRANCE,
+            VirtualServiceSpec(hosts=["*"], gateways=[ENTRANCE], http=_routes(system)),
             namespace=system.namespace,
             opts=child,
         )
         networking.NetworkPolicy(
-            f"{system.namespace}-{NAME}",
-            metadata=ObjectMetaArgs(name=NAME, namespace=system.namespace),
+            f"{system.namespace}-{ENTRANCE}",
+            metadata=ObjectMetaArgs(name=ENTRANCE, namespace=system.namespace),
             spec=_network_rules(system),
             opts=child,
         )
@@ -81,12 +87,12 @@ def _routes(system: System) -> list[HttpRoute]:
     return [*straight, *routes_to(host_of(system.gateway, system))]
 
 
-def _values() -> dict[str, object]:
+def _values(args: EntranceArgs) -> dict[str, object]:
     return {
         "labels": LABELS,
-        "serviceAccount": {"create": True, "name": NAME},
+        "serviceAccount": {"create": True, "name": ENTRANCE},
         "service": {
-            "type": "LoadBalancer",
+            "type": args.outside,
             "externalTrafficPolicy": "Local",
             "ports": [
                 {"name": "status-port", "port": HEALTH_PORT, "targetPort": HEALTH_PORT},
@@ -97,7 +103,16 @@ def _values() -> dict[str, object]:
             "requests": {"cpu": "100m", "memory": "128Mi"},
             "limits": {"cpu": "1", "memory": "512Mi"},
         },
-        "autoscaling": {"enabled": True, "minReplicas": 1, "maxReplicas": 3},
+        "autoscaling": {"enabled": True, "minReplicas": args.smallest, "maxReplicas": 3},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app": ENTRANCE}},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
         "podDisruptionBudget": {"maxUnavailable": 1},
         "securityContext": {
             "runAsNonRoot": True,
@@ -109,33 +124,18 @@ def _values() -> dict[str, object]:
 
 
 def _network_rules(system: System) -> networking.NetworkPolicySpecArgs:
-    def tcp(*ports: int) -> list[networking.NetworkPolicyPortArgs]:
-        return [networking.NetworkPolicyPortArgs(port=port, protocol="TCP") for port in ports]
-
-    def namespace(name: str) -> networking.NetworkPolicyPeerArgs:
-        return networking.NetworkPolicyPeerArgs(
-            namespace_selector=LabelSelectorArgs(match_labels=namespace_label(name))
-        )
-
-    dns = [networking.NetworkPolicyPortArgs(port=53, protocol=protocol) for protocol in ("UDP", "TCP")]
-    services = [
-        networking.NetworkPolicyPeerArgs(pod_selector=LabelSelectorArgs(match_labels=selector_of(service)))
-        for service in system.services
-    ]
+    services = [pods(selector_of(service)) for service in system.services]
     return networking.NetworkPolicySpecArgs(
-        pod_selector=LabelSelectorArgs(match_labels={"app": NAME}),
+        pod_selector=LabelSelectorArgs(match_labels={"app": ENTRANCE}),
         policy_types=["Ingress", "Egress"],
         ingress=[
-            networking.NetworkPolicyIngressRuleArgs(ports=tcp(PUBLIC_PORT, HEALTH_PORT)),
-            networking.NetworkPolicyIngressRuleArgs(
-                from_=[namespace(TOOLS_NAMESPACE)], ports=tcp(15020, 15090)
-            ),
+            incoming(tcp(PUBLIC_PORT, HEALTH_PORT)),
+            incoming(tcp(*SIDECAR_METRICS), namespace(TOOLS_NAMESPACE)),
         ],
         egress=[
-            networking.NetworkPolicyEgressRuleArgs(ports=dns),
-            networking.NetworkPolicyEgressRuleArgs(to=services, ports=tcp(PUBLIC_PORT)),
-            networking.NetworkPolicyEgressRuleArgs(
-                to=[namespace(MESH_NAMESPACE)], ports=tcp(15012, 4317, 4318)
-            ),
+            names(),
+            outgoing(tcp(PUBLIC_PORT), *services),
+            outgoing(tcp(ISTIOD_PORT), namespace(MESH_NAMESPACE)),
+            outgoing(tcp(TRACES_PORT), namespace(TOOLS_NAMESPACE)),
         ],
     )

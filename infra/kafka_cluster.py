@@ -10,7 +10,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra.addresses import KafkaAddress, Peer
 from infra.box import Box
-from infra.charts import Release, ReleaseArgs
+from infra.charts import RESTRICTED, Release, ReleaseArgs
 from infra.kinds.strimzi import (
     Acl,
     AclResource,
@@ -187,6 +187,8 @@ def _decoded(value: str) -> str:
 def _operator_values() -> dict[str, object]:
     return {
         "watchAnyNamespace": False,
+        "podSecurityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": RESTRICTED,
         "resources": {
             "requests": {"cpu": "100m", "memory": "384Mi"},
             "limits": {"cpu": "1", "memory": "512Mi"},
@@ -207,7 +209,7 @@ def _nodes(args: KafkaClusterArgs) -> KafkaNodePoolSpec:
             "requests": {"cpu": "200m", "memory": args.settings.memory},
             "limits": {"cpu": "2", "memory": args.settings.memory},
         },
-        jvm_options={"-Xms": "384m", "-Xmx": "384m"},
+        jvm_options=dict.fromkeys(("-Xms", "-Xmx"), f"{args.settings.heap_mebibytes}m"),
         template={
             "pod": {
                 "terminationGracePeriodSeconds": 120,

@@ -6,15 +6,18 @@ from typing import Any
 import pulumi
 
 from infra.box import Box
-from infra.charts import Release, ReleaseArgs
+from infra.charts import RESTRICTED, Release, ReleaseArgs
 from infra.names import TOOLS_NAMESPACE
 from infra.settings import Observability
 from infra.versions import ALLOY, LOKI
 
-__all__ = ["LOKI_NAME", "LOKI_PORT", "Logs", "LogsArgs"]
+__all__ = ["LOKI_NAME", "LOKI_PORT", "LOKI_URL", "Logs", "LogsArgs"]
 
 LOKI_NAME = "loki"
 LOKI_PORT = 3100
+ALLOY_USER = 473
+"""Whom its image is made for."""
+LOKI_URL = f"http://{LOKI_NAME}:{LOKI_PORT}"
 
 COLLECT = f"""\
 discovery.kubernetes "pods" {{
@@ -52,7 +55,7 @@ loki.source.kubernetes "pods" {{
 
 loki.write "loki" {{
   endpoint {{
-    url = "http://{LOKI_NAME}:{LOKI_PORT}/loki/api/v1/push"
+    url = "{LOKI_URL}/loki/api/v1/push"
   }}
 }}
 """
@@ -82,11 +85,14 @@ class Logs(Box):
                 {
                     "alloy": {
                         "configMap": {"content": COLLECT},
+                        "securityContext": {**RESTRICTED, "runAsUser": ALLOY_USER, "runAsGroup": ALLOY_USER},
+                        "mounts": {"extra": [{"name": "tmp", "mountPath": "/tmp"}]},  # noqa: S108 # its storage
                         "resources": {
                             "requests": {"cpu": "50m", "memory": "128Mi"},
                             "limits": {"cpu": "500m", "memory": "256Mi"},
                         },
-                    }
+                    },
+                    "controller": {"volumes": {"extra": [{"name": "tmp", "emptyDir": {}}]}},
                 },
                 release_name="alloy",
             ),

@@ -32,6 +32,9 @@ async def main(folder: Path) -> None:
             if file.is_file() and not file.name.startswith("."):
                 await make(connection, file.name, file.read_text())
                 print(f"{file.name} has its database", flush=True)
+        waiting = await connection.fetch("select name from pg_settings where pending_restart order by name")
+        for each in waiting:
+            print(f"{each['name']} counts from the server's next start: restart it", flush=True)
     finally:
         await connection.close()
 

@@ -23,6 +23,7 @@ class MeshArgs:
     """`zones`: whether control plane pods are to be spread and doubled."""
 
     zones: bool
+    protect: bool
 
 
 class Mesh(Box):
@@ -32,7 +33,7 @@ class Mesh(Box):
         super().__init__("clinic:mesh:Mesh", "mesh", opts)
         self.namespace = Namespace(
             # the network plugin works on the node itself
-            NamespaceArgs(MESH_NAMESPACE, pod_security="privileged", closed=False),
+            NamespaceArgs(MESH_NAMESPACE, pod_security="privileged", closed=False, protect=args.protect),
             self.child(),
         )
         base = Release(

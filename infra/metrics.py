@@ -10,8 +10,10 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from infra.box import Box
 from infra.charts import Release, ReleaseArgs
 from infra.kinds.prometheus import MetricsEndpoint, PodMonitor, PodMonitorSpec
+from infra.logs import LOKI_URL
 from infra.names import TOOLS_NAMESPACE
 from infra.settings import Observability
+from infra.tracing import TRACES_PAGE
 from infra.versions import PROMETHEUS
 
 __all__ = ["GRAFANA", "GRAFANA_PORT", "PROMETHEUS_NAME", "PROMETHEUS_PORT", "Metrics", "MetricsArgs"]
@@ -50,6 +52,7 @@ class Metrics(Box):
                 TOOLS_NAMESPACE,
                 {
                     "fullnameOverride": STACK,
+                    **_out_of_reach(),
                     "prometheus": _prometheus(args),
                     "grafana": _grafana(args, account.metadata.name.apply(str)),
                     "alertmanager": {"alertmanagerSpec": {"resources": _resources("50m", "64Mi", "256Mi")}},
@@ -98,6 +101,16 @@ class Metrics(Box):
         self.register_outputs({"prometheus": PROMETHEUS_NAME})
 
 
+def _out_of_reach() -> dict[str, Any]:
+    """AKS keeps these to itself, others bind them to the node alone: their alerts would never end."""
+    parts = ("kubeEtcd", "kubeScheduler", "kubeControllerManager", "kubeProxy")
+    rules = ("etcd", "kubeControllerManager", "kubeProxy", "kubeSchedulerAlerting", "kubeSchedulerRecording")
+    return {
+        **{part: {"enabled": False} for part in parts},
+        "defaultRules": {"rules": dict.fromkeys(rules, False)},
+    }
+
+
 def _resources(cpu: str, memory: str, memory_limit: str) -> dict[str, Any]:
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": "1", "memory": memory_limit}}
 
@@ -137,8 +150,8 @@ def _prometheus(args: MetricsArgs) -> dict[str, Any]:
 def _grafana(args: MetricsArgs, account: pulumi.Output[str]) -> dict[str, Any]:
     """Dashboards are the ConfigMaps of any namespace labelled `grafana_dashboard: "1"`."""
     sources = [
-        {"name": "Loki", "type": "loki", "url": "http://loki:3100", "access": "proxy"},
-        {"name": "Jaeger", "type": "jaeger", "url": "http://jaeger-query:16686", "access": "proxy"},
+        {"name": "Loki", "type": "loki", "url": LOKI_URL, "access": "proxy"},
+        {"name": "Jaeger", "type": "jaeger", "url": TRACES_PAGE, "access": "proxy"},
     ]
     return {
         "fullnameOverride": GRAFANA,

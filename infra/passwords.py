@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi.runtime import config as pulumi_config
 
-from infra.settings import PROJECT, SettingsError
+from infra.names import PROJECT
+from infra.settings import SettingsError
 from infra.systems import SYSTEMS, System
 
 __all__ = ["Passwords", "secret_names"]

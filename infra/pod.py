@@ -7,18 +7,16 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
+from infra.names import APP_USER
 from infra.systems import ADMIN_PORT, PUBLIC_PORT, Service
 
-__all__ = ["CONTAINER", "DRAIN_SECONDS", "USER", "Environment", "labels_of", "pod_template", "selector_of"]
+__all__ = ["CONTAINER", "DRAIN_SECONDS", "Environment", "PodArgs", "labels_of", "pod_template", "selector_of"]
 
 CONTAINER = "app"
-USER = 10001
 DRAIN_SECONDS = 5
 """How long a pod that ends still serves: until every proxy knows that it is gone."""
 ENDS_WITHIN_SECONDS = 5
 """What the process itself takes, as docs/operations.md says."""
-OUTSIDE_THE_MESH = (5432, 9092, 9093)
-"""PostgreSQL and Kafka: both are encrypted by themselves where they have to be."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,21 @@ class Environment:
     config: tuple[pulumi.Input[str], tuple[str, ...]]
     secrets: tuple[tuple[pulumi.Input[str], str], ...]
     """A Secret's name, and the variable it carries."""
+
+
+@dataclass(frozen=True)
+class PodArgs:
+    """`claim` is the PersistentVolumeClaim of the service's volume. `past_the_mesh` are the ports of PostgreSQL and
+    Kafka: both are encrypted by themselves where they have to be.
+    """
+
+    service: Service
+    labels: Mapping[str, str]
+    image: pulumi.Input[str]
+    pull_policy: str
+    environment: Environment
+    claim: pulumi.Input[str] | None
+    past_the_mesh: tuple[int, ...]
 
 
 def selector_of(service: Service) -> dict[str, str]:
@@ -43,32 +56,24 @@ def labels_of(service: Service, system: str) -> dict[str, str]:
     }
 
 
-def pod_template(
-    service: Service,
-    labels: Mapping[str, str],
-    *,
-    image: pulumi.Input[str],
-    pull_policy: str,
-    environment: Environment,
-    claim: pulumi.Input[str] | None,
-) -> core.PodTemplateSpecArgs:
-    """`claim` is the PersistentVolumeClaim of the service's volume."""
+def pod_template(args: PodArgs) -> core.PodTemplateSpecArgs:
+    service = args.service
     mounts = [core.VolumeMountArgs(name="tmp", mount_path="/tmp")]  # noqa: S108 # an emptyDir of the pod's own
     volumes = [core.VolumeArgs(name="tmp", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="64Mi"))]
-    if service.volume and claim:
-        source = core.PersistentVolumeClaimVolumeSourceArgs(claim_name=claim)
+    if service.volume and args.claim:
+        source = core.PersistentVolumeClaimVolumeSourceArgs(claim_name=args.claim)
         mounts.append(core.VolumeMountArgs(name="data", mount_path=service.volume.path))
         volumes.append(core.VolumeArgs(name="data", persistent_volume_claim=source))
     container = core.ContainerArgs(
         name=CONTAINER,
-        image=image,
-        image_pull_policy=pull_policy,
+        image=args.image,
+        image_pull_policy=args.pull_policy,
         args=["python", "-m", "clinic_lib.server", service.app],
         ports=[
             core.ContainerPortArgs(name="http", container_port=PUBLIC_PORT),
             core.ContainerPortArgs(name="admin", container_port=ADMIN_PORT),
         ],
-        env=list(_variables(environment)),
+        env=list(_variables(args.environment)),
         readiness_probe=_readiness(service),
         liveness_probe=_liveness(),
         lifecycle=core.LifecycleArgs(
@@ -86,7 +91,7 @@ def pod_template(
         volume_mounts=mounts,
     )
     return core.PodTemplateSpecArgs(
-        metadata=ObjectMetaArgs(labels=labels, annotations=_mesh_annotations()),
+        metadata=ObjectMetaArgs(labels=args.labels, annotations=_mesh_annotations(args.past_the_mesh)),
         spec=_pod(service, container, volumes),
     )
 
@@ -111,9 +116,9 @@ def _pod(service: Service, container: core.ContainerArgs, volumes: list[core.Vol
         ],
         security_context=core.PodSecurityContextArgs(
             run_as_non_root=True,
-            run_as_user=USER,
-            run_as_group=USER,
-            fs_group=USER,
+            run_as_user=APP_USER,
+            run_as_group=APP_USER,
+            fs_group=APP_USER,
             fs_group_change_policy="OnRootMismatch",
             seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
         ),
@@ -154,10 +159,13 @@ def _variables(environment: Environment) -> Iterable[core.EnvVarArgs]:
         yield core.EnvVarArgs(name=key, value_from=core.EnvVarSourceArgs(secret_key_ref=wanted))
 
 
-def _mesh_annotations() -> dict[str, str]:
+def _mesh_annotations(past_the_mesh: tuple[int, ...]) -> dict[str, str]:
     """The metrics port is scraped from outside the mesh, which STRICT would refuse."""
-    return {
+    annotations = {
         "traffic.sidecar.istio.io/excludeInboundPorts": str(ADMIN_PORT),
-        "traffic.sidecar.istio.io/excludeOutboundPorts": ",".join(map(str, OUTSIDE_THE_MESH)),
         "proxy.istio.io/config": '{"holdApplicationUntilProxyStarts": true}',
     }
+    if past_the_mesh:
+        ports = ",".join(map(str, past_the_mesh))
+        annotations["traffic.sidecar.istio.io/excludeOutboundPorts"] = ports
+    return annotations

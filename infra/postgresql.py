@@ -40,7 +40,8 @@ class Postgresql(Box):
             NamespaceArgs(POSTGRESQL_NAMESPACE, protect=args.settings.protect),
             self.child(),
         )
-        self.address = args.given or self._server(args, namespace)
+        servers = [] if args.given else [self._server(args, namespace)]
+        self.address = args.given or servers[0].address
         stored = [each for system in args.systems for each in system.services if each.database]
         Databases(
             DatabasesArgs(
@@ -51,15 +52,13 @@ class Postgresql(Box):
                 waivers=image_waivers(args.images, stored[0]),
                 pull_policy=pull_policy(args.images),
             ),
-            self.child(namespace, *self._servers),
+            self.child(namespace, *servers),
         )
         self.register_outputs({"host": self.address.host})
 
-    _servers: tuple[pulumi.Resource, ...] = ()
-
-    def _server(self, args: PostgresqlArgs, namespace: Namespace) -> DatabaseAddress:
+    def _server(self, args: PostgresqlArgs, namespace: Namespace) -> PostgresqlServer:
         assert args.settings.postgresql is not None
-        server = PostgresqlServer(
+        return PostgresqlServer(
             PostgresqlServerArgs(
                 settings=args.settings.postgresql,
                 administrator_password=args.passwords.database_admin,
@@ -69,5 +68,3 @@ class Postgresql(Box):
             ),
             self.child(namespace),
         )
-        self._servers = (server,)
-        return server.address

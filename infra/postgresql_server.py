@@ -9,7 +9,8 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra.addresses import DatabaseAddress, Peer
 from infra.box import Box
-from infra.names import POSTGRESQL_NAMESPACE, namespace_label
+from infra.names import POSTGRESQL_NAMESPACE
+from infra.network_rules import incoming, namespace, tcp
 from infra.settings import Postgresql
 from infra.versions import POSTGRESQL_IMAGE
 
@@ -151,18 +152,8 @@ def _pod(administrator: str, password: pulumi.Output[str]) -> core.v1.PodSpecArg
 
 
 def _network_rules(clients: Sequence[str]) -> networking.v1.NetworkPolicySpecArgs:
-    peers = [
-        networking.v1.NetworkPolicyPeerArgs(
-            namespace_selector=LabelSelectorArgs(match_labels=namespace_label(name))
-        )
-        for name in (*clients, POSTGRESQL_NAMESPACE)
-    ]
     return networking.v1.NetworkPolicySpecArgs(
         pod_selector=LabelSelectorArgs(match_labels=SELECTOR),
         policy_types=["Ingress"],
-        ingress=[
-            networking.v1.NetworkPolicyIngressRuleArgs(
-                from_=peers, ports=[networking.v1.NetworkPolicyPortArgs(port=PORT, protocol="TCP")]
-            )
-        ],
+        ingress=[incoming(tcp(PORT), *(namespace(name) for name in (*clients, POSTGRESQL_NAMESPACE)))],
     )

@@ -4,12 +4,14 @@ Who answers instead of the providers is in `answers.py`.
 """
 
 import asyncio
+import hashlib
 import json
 import runpy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,16 @@ from pulumi.runtime import settings as runtime_settings
 from pulumi.runtime import stack as runtime_stack
 
 from infra.answers import Answers
+from infra.clock import STANDS_STILL
+from infra.images import matrix
+from infra.names import PROJECT
 from infra.passwords import secret_names
-from infra.settings import PROJECT
 from infra.systems import SYSTEMS
 
 __all__ = ["ROOT", "Program", "Recorded", "record", "stack_config"]
 
 ROOT = Path(__file__).parents[1]
+RECORDED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class Program:
     stack: str
     resources: tuple[Recorded, ...]
     outputs: Mapping[str, Any]
+    keeps: bool = False
+    """Its setting `protect`."""
 
     def of_kind(self, *kinds: str) -> Iterator[Recorded]:
         return (each for each in self.manifests() if each.kind in kinds)
@@ -175,8 +182,10 @@ def stack_config(stack: str) -> dict[str, Any]:
 
 
 def record(stack: str, config: Mapping[str, Any] | None = None) -> Program:
-    """Run the program of a stack. Secrets that `config` lacks are made up. Raises what the program raises."""
-    values = dict(config if config is not None else stack_config(stack))
+    """Run the program of a stack. Secrets that `config` lacks are made up, and images' digests where there are none
+    and have to be. Raises what the program raises.
+    """
+    values = _with_digests(config if config is not None else stack_config(stack))
     given_secrets = [name for name, value in values.items() if isinstance(value, dict) and "secure" in value]
     made_up = {
         f"{PROJECT}:{name}": f"made-up-{name}"
@@ -191,10 +200,22 @@ def record(stack: str, config: Mapping[str, Any] | None = None) -> Program:
     return _run(Path(stack).stem.removeprefix("Pulumi."), texts, list(secrets))
 
 
+def _with_digests(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The pipeline writes them; a stack's file in the repository has none."""
+    images: dict[str, Any] = dict(config.get(f"{PROJECT}:images") or {})
+    needed = config.get(f"{PROJECT}:target") == "azure" and not config.get(f"{PROJECT}:groundOnly")
+    if needed and not images.get("digests"):
+        names = [each["image"] for each in matrix().values()]
+        images["digests"] = {name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name in names}
+        return {**config, f"{PROJECT}:images": images}
+    return dict(config)
+
+
 def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:
     monitor = Monitor()
 
     async def run() -> Mapping[str, Any]:
+        STANDS_STILL.set(RECORDED_AT)
         runtime_settings.reset_options()
         pulumi_config.set_all_config(texts, list(secrets))
         mocks.set_mocks(Answers(), project=PROJECT, stack=stack, preview=False, monitor=monitor)
@@ -206,7 +227,8 @@ def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:
         return outputs
 
     outputs = asyncio.run(run())
-    return Program(stack, tuple(_in_order(monitor.recorded)), outputs)
+    keeps = texts.get(f"{PROJECT}:protect") == "true"
+    return Program(stack, tuple(_in_order(monitor.recorded)), outputs, keeps)
 
 
 async def _execute() -> None:

@@ -11,12 +11,14 @@ Properties = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Subject:
-    """A resource, as a rule sees it. `protect` is None where it is not known."""
+    """A resource, as a rule sees it. `protect` is None where it is not known; `keeps` is the stack's own setting
+    `protect`.
+    """
 
     type: str
     name: str
     inputs: Properties
-    stack: str
+    keeps: bool
     protect: bool | None = None
 
     def is_a(self, *types: str) -> bool:

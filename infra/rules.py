@@ -67,11 +67,12 @@ def _probed(subject: Subject) -> Iterator[str]:
 
 
 def _pinned(subject: Subject) -> Iterator[str]:
-    """A stack that pulls from a registry gets digests from the pipeline; before its first run it has tags."""
+    """From the registry on Azure by digest alone; elsewhere a tag will do, if it says something."""
     for container in _containers(subject):
         image = str(container.get("image", ""))
         tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
-        if "@sha256:" not in image and tag in ("", "latest"):
+        moves = tag in ("", "latest") or image.partition("/")[0].endswith(".azurecr.io")
+        if "@sha256:" not in image and moves:
             yield f"container {container['name']} takes whatever {image} is"
 
 

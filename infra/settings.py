@@ -8,14 +8,14 @@ from typing import Annotated, Literal, Self
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
+from infra.cloud.settings import Azure
+from infra.names import PROJECT
 from infra.systems import SYSTEMS
+from infra.values import Cidr, Digest, Quantity, Section, distinct, mebibytes
 
 __all__ = [
-    "PROJECT",
-    "Azure",
     "Exposed",
     "Images",
     "Kafka",
@@ -27,81 +27,14 @@ __all__ = [
     "Workloads",
 ]
 
-PROJECT = "clinic"
 SECRETS = ("databaseAdminPassword", "databasePassword-", "kafkaPassword-", "adminToken", "grafanaPassword")
 """Keys of `passwords.py`, by how they begin; they are no settings."""
 
-Cidr = Annotated[str, StringConstraints(pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$")]
-Guid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-VmSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Z]\w+$")]
-Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(Mi|Gi|Ti)$")]
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Zones = tuple[Literal["1", "2", "3"], ...]
+KAFKA_NEEDS_MEBIBYTES = 768
 
 
 class SettingsError(Exception):
     """A stack's file is wrong; the message is one sentence that names what."""
-
-
-class Section(BaseModel):
-    """Frozen, camelCase in the file, and closed: a key that nobody reads is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
-
-
-class NodePool(Section):
-    """Nodes of one size; the autoscaler keeps their number between the two."""
-
-    size: VmSize
-    smallest: int = Field(ge=1, le=100)
-    largest: int = Field(ge=1, le=100)
-    cores: int = Field(ge=2, le=128)
-    memory_gib: int = Field(ge=4, le=1024)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.largest < self.smallest:
-            raise ValueError(f"largest is {self.largest}, less than smallest, {self.smallest}")
-        return self
-
-
-class DatabaseServer(Section):
-    """A PostgreSQL flexible server."""
-
-    size: VmSize
-    tier: Literal["Burstable", "GeneralPurpose", "MemoryOptimized"]
-    storage_gib: Literal[32, 64, 128, 256, 512, 1024]
-    zone_redundant: bool
-    backup_days: int = Field(ge=7, le=35)
-
-    @model_validator(mode="after")
-    def _redundant_where_it_can_be(self) -> Self:
-        if self.zone_redundant and self.tier == "Burstable":
-            raise ValueError("a Burstable server can't be zoneRedundant: say GeneralPurpose")
-        return self
-
-
-class Azure(Section):
-    """What the resource group holds. Every size that has a price is here."""
-
-    location: str = Field(min_length=3)
-    zones: Zones
-    address_space: Cidr = "10.40.0.0/16"
-    system_pool: NodePool
-    workload_pool: NodePool
-    cluster_tier: Literal["Free", "Standard"]
-    upgrade_channel: Literal["patch", "stable", "rapid", "node-image"] = "patch"
-    registry_tier: Literal["Basic", "Standard", "Premium"]
-    database: DatabaseServer
-    file_redundancy: Literal["Standard_LRS", "Standard_ZRS", "Premium_LRS", "Premium_ZRS"]
-    log_days: int = Field(ge=30, le=730)
-    log_gib_per_day: float = Field(gt=0, le=100)
-    budget_per_month: int = Field(ge=1)
-    contacts: tuple[Annotated[str, StringConstraints(pattern=r"^\S+@\S+$")], ...] = Field(min_length=1)
-    administrators: tuple[Guid, ...] = Field(min_length=1)
-    """Entra groups that may do everything in the cluster."""
-    deployer: Guid
-    """The pipeline's identity: it may read the key of the state's secrets."""
 
 
 class Kubeconfig(Section):
@@ -111,16 +44,34 @@ class Kubeconfig(Section):
     context: str | None = None
     identifier: str = "local"
     """Names the cluster: another identifier makes everything anew."""
+    service_type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
+    """Of what is reached from outside. Helm waits for the address of a LoadBalancer: where nothing hands any out, say
+    NodePort.
+    """
     storage_class: str = "azurefile"
     disk_class: str | None = None
 
 
 class Images(Section):
-    """Where the services' images are. A digest wins over the tag; the pipeline writes them."""
+    """Where the services' images are. A digest wins over the tag; on Azure each image needs one."""
 
     registry: str | None = None
     tag: str = "dev"
     digests: dict[str, Digest] = Field(default_factory=dict[str, Digest])
+
+    @model_validator(mode="after")
+    def _of_services(self) -> Self:
+        names = [service.image for system in SYSTEMS for service in system.services]
+        for name in self.digests:
+            if name not in names:
+                raise ValueError(f"digests has {name}, which is no image of ours: say {', '.join(names)}")
+        return self
+
+
+def _enough_for_kafka(memory: str) -> str:
+    if mebibytes(memory) < KAFKA_NEEDS_MEBIBYTES:
+        raise ValueError(f"{memory} is too little for a Kafka node: say {KAFKA_NEEDS_MEBIBYTES}Mi or more")
+    return memory
 
 
 class Kafka(Section):
@@ -128,12 +79,17 @@ class Kafka(Section):
 
     nodes: Literal[0, 1, 3, 5] = 1
     storage: Quantity = "10Gi"
-    memory: Quantity = "1Gi"
+    memory: Annotated[Quantity, AfterValidator(_enough_for_kafka)] = "1Gi"
+    """Of each node; half of it is the heap, the rest is for the page cache."""
     bootstrap_servers: Annotated[str, StringConstraints(pattern=r"^[^\s:,]+:\d+(,[^\s:,]+:\d+)*$")] | None = (
         None
     )
     address_range: Cidr = "10.0.0.0/8"
     """Where brokers by address are, for the network rules."""
+
+    @property
+    def heap_mebibytes(self) -> int:
+        return mebibytes(self.memory) // 2
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -158,7 +114,9 @@ class Workloads(Section):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     smallest: int = Field(default=1, ge=1, le=3)
-    systems: tuple[str, ...] = tuple(system.name for system in SYSTEMS)
+    systems: Annotated[tuple[str, ...], AfterValidator(distinct("system"))] = tuple(
+        system.name for system in SYSTEMS
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -166,6 +124,8 @@ class Workloads(Section):
         for name in self.systems:
             if name not in names:
                 raise ValueError(f"there is no system {name}: say {' or '.join(names)}")
+        if not self.systems:
+            raise ValueError(f"systems is empty: say {' or '.join(names)}, or both")
         return self
 
 
@@ -194,6 +154,8 @@ class Settings(Section):
 
     target: Literal["azure", "kubeconfig"]
     protect: bool = False
+    ground_only: bool = False
+    """Azure's part alone: before the first images are in the registry that it makes."""
     azure: Azure | None = None
     kubeconfig: Kubeconfig | None = None
     postgresql: Postgresql | None = None
@@ -216,6 +178,27 @@ class Settings(Section):
                 raise ValueError(f"{PROJECT}:{name} has no use with target {self.target}: take it out")
         return self
 
+    @model_validator(mode="after")
+    def _runs_what_was_pushed(self) -> Self:
+        """A tag would move with the next push, or name nothing at all."""
+        if self.ground_only and (self.target != "azure" or self.images.digests):
+            raise ValueError(
+                f"{PROJECT}:groundOnly is for a new stack on Azure, before there are {PROJECT}:images.digests: "
+                "take it out"
+            )
+        if self.target != "azure" or self.ground_only:
+            return self
+        if self.images.registry is not None:
+            raise ValueError(f"{PROJECT}:images.registry has no use with target azure: take it out")
+        running = [each for each in SYSTEMS if each.name in self.workloads.systems]
+        images = [service.image for system in running for service in system.services]
+        if missing := [name for name in images if name not in self.images.digests]:
+            raise ValueError(
+                f"{PROJECT}:images.digests lacks {', '.join(missing)}: run pipelines/digests STACK, which takes "
+                "those that the stack runs, or push the images and write down their digests"
+            )
+        return self
+
     @classmethod
     def load(cls) -> Self:
         """Read the stack's file. Raises `SettingsError`."""
@@ -225,9 +208,22 @@ class Settings(Section):
         config = pulumi.Config(PROJECT)
         values = {name: _value(config.require(name)) for name in names if not name.startswith(SECRETS)}
         try:
-            return cls.model_validate(values)
+            settings = cls.model_validate(values)
+            if settings.azure:
+                _one_place(settings.azure.world_wide(pulumi.get_stack()), pulumi.Config("azure-native"))
         except ValidationError as exc:
             raise SettingsError("; ".join(_sentence(error) for error in exc.errors())) from None
+        except ValueError as exc:
+            raise SettingsError(str(exc)) from None
+        return settings
+
+
+def _one_place(azure: Azure, provider: pulumi.Config) -> None:
+    location = provider.get("location")
+    if location not in (None, azure.location):
+        raise ValueError(
+            f"{PROJECT}:azure.location is {azure.location}, azure-native:location is {location}: say the same twice"
+        )
 
 
 def _value(text: str) -> object:

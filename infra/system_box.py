@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra.addresses import DatabaseAddress, ImageSource, KafkaAddress
+from infra.addresses import DatabaseAddress, Foundation, ImageSource, KafkaAddress
 from infra.box import Box
 from infra.entrance import Entrance, EntranceArgs
 from infra.kinds.istio import (
@@ -35,7 +35,7 @@ class SystemBoxArgs:
     images: ImageSource
     database: DatabaseAddress
     kafka: KafkaAddress
-    storage_class: str
+    ground: Foundation
 
 
 class SystemBox(Box):
@@ -50,7 +50,7 @@ class SystemBox(Box):
         )
         after = self.child(namespace)
         _mesh_defaults(system, after)
-        Entrance(EntranceArgs(system), after)
+        Entrance(EntranceArgs(system, args.settings.workloads.smallest, args.ground.outside), after)
         for service in system.services:
             Workload(_workload(service, args), after)
         self.register_outputs({"namespace": system.namespace})
@@ -71,7 +71,7 @@ def _workload(service: Service, args: SystemBoxArgs) -> WorkloadArgs:
         database=args.database,
         kafka=args.kafka,
         passwords=passwords,
-        storage_class=args.storage_class,
+        storage_class=args.ground.storage_class,
         protect=args.settings.protect,
     )
 

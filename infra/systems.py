@@ -81,6 +81,11 @@ class Service:
         return self.name.replace("_", "-")
 
     @property
+    def image(self) -> str:
+        """The image's name, which both systems share a registry with."""
+        return (self.local_name or self.name).replace("_", "-")
+
+    @property
     def topics(self) -> tuple[str, ...]:
         return tuple(sorted({*self.reads, *self.writes}))
 

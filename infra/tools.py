@@ -13,7 +13,7 @@ from infra.logs import LOKI_NAME, LOKI_PORT, Logs, LogsArgs
 from infra.metrics import GRAFANA, GRAFANA_PORT, PROMETHEUS_NAME, PROMETHEUS_PORT, Metrics, MetricsArgs
 from infra.names import TOOLS_NAMESPACE
 from infra.settings import Observability
-from infra.tracing import Tracing, TracingArgs
+from infra.tracing import TRACES_PAGE, Tracing, TracingArgs
 from infra.versions import KIALI, NGINX
 
 __all__ = ["Tools", "ToolsArgs"]
@@ -37,6 +37,8 @@ class ToolsArgs:
     disk_class: str | None
     senders: tuple[str, ...]
     """Namespaces that send traces."""
+    outside: str
+    """The type of Services that are reached from outside."""
 
 
 class Tools(Box):
@@ -57,7 +59,7 @@ class Tools(Box):
         )
         controller = Release(
             "nginx",
-            ReleaseArgs(NGINX, TOOLS_NAMESPACE, _nginx(settings), release_name="nginx"),
+            ReleaseArgs(NGINX, TOOLS_NAMESPACE, _nginx(args), release_name="nginx"),
             opts=child,
         )
         networking.Ingress(
@@ -105,22 +107,26 @@ def _kiali() -> dict[str, Any]:
         "external_services": {
             "prometheus": {"url": f"http://{PROMETHEUS_NAME}:{PROMETHEUS_PORT}/prometheus"},
             "grafana": {"enabled": True, "internal_url": f"http://{GRAFANA}:{GRAFANA_PORT}/grafana"},
-            "tracing": {"enabled": True, "internal_url": "http://jaeger-query:16686", "use_grpc": False},
+            "tracing": {"enabled": True, "internal_url": TRACES_PAGE, "use_grpc": False},
         },
     }
 
 
-def _nginx(settings: Observability) -> dict[str, Any]:
+def _nginx(args: ToolsArgs) -> dict[str, Any]:
     """Only the operators' addresses are let in: Prometheus and Loki ask nobody for a password."""
+    service: dict[str, Any] = {
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+        "loadBalancerSourceRanges": list(args.settings.operators),
+    }
+    if args.outside != "LoadBalancer":  # another type lets everybody in
+        service = {"type": "ClusterIP"}
     return {
         "controller": {
             "ingressClass": {"name": INGRESS_CLASS, "create": True, "setAsDefaultIngress": False},
             "enableCustomResources": False,
-            "service": {
-                "type": "LoadBalancer",
-                "externalTrafficPolicy": "Local",
-                "loadBalancerSourceRanges": list(settings.operators),
-            },
+            "allowEmptyIngressHost": True,  # operators come by the address: nobody promised it a name
+            "service": service,
             "resources": {
                 "requests": {"cpu": "50m", "memory": "128Mi"},
                 "limits": {"cpu": "500m", "memory": "256Mi"},

@@ -7,10 +7,11 @@ from pulumi_kubernetes import apps, core, networking
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra.box import Box
-from infra.names import TOOLS_NAMESPACE, namespace_label
+from infra.names import APP_USER, TOOLS_NAMESPACE
+from infra.network_rules import addresses, incoming, namespace, tcp
 from infra.versions import JAEGER_IMAGE
 
-__all__ = ["TRACES_HOST", "TRACES_PORT", "Tracing", "TracingArgs"]
+__all__ = ["TRACES_HOST", "TRACES_PAGE", "TRACES_PORT", "Tracing", "TracingArgs"]
 
 NAME = "jaeger"
 LABELS = {"app": NAME, "app.kubernetes.io/name": NAME, "app.kubernetes.io/managed-by": "pulumi"}
@@ -19,7 +20,8 @@ QUERY_PORT = 16686
 TRACES_PORT = 4317
 HEALTH_PORT = 13133
 TRACES_HOST = f"{NAME}-collector.{TOOLS_NAMESPACE}.svc.cluster.local"
-USER = 10001
+TRACES_PAGE = f"http://{NAME}-query:{QUERY_PORT}"
+"""For the tools beside it."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,6 @@ class Tracing(Box):
                 ports=[
                     core.v1.ServicePortArgs(
                         name="grpc-otlp", port=TRACES_PORT, target_port="otlp-grpc", app_protocol="grpc"
-                    ),
-                    core.v1.ServicePortArgs(
-                        name="http-otlp", port=4318, target_port="otlp-http", app_protocol="http"
                     ),
                 ],
             ),
@@ -95,7 +94,7 @@ def _pod() -> core.v1.PodSpecArgs:
             period_seconds=period,
         )
 
-    ports = {"query": QUERY_PORT, "otlp-grpc": TRACES_PORT, "otlp-http": 4318, "health": HEALTH_PORT}
+    ports = {"query": QUERY_PORT, "otlp-grpc": TRACES_PORT, "health": HEALTH_PORT}
     return core.v1.PodSpecArgs(
         automount_service_account_token=False,
         containers=[
@@ -120,35 +119,22 @@ def _pod() -> core.v1.PodSpecArgs:
         ],
         security_context=core.v1.PodSecurityContextArgs(
             run_as_non_root=True,
-            run_as_user=USER,
-            run_as_group=USER,
+            run_as_user=APP_USER,
+            run_as_group=APP_USER,
             seccomp_profile=core.v1.SeccompProfileArgs(type="RuntimeDefault"),
         ),
     )
 
 
 def _network_rules(args: TracingArgs) -> networking.v1.NetworkPolicySpecArgs:
-    def namespace(name: str) -> networking.v1.NetworkPolicyPeerArgs:
-        return networking.v1.NetworkPolicyPeerArgs(
-            namespace_selector=LabelSelectorArgs(match_labels=namespace_label(name))
-        )
-
-    def tcp(*ports: int) -> list[networking.v1.NetworkPolicyPortArgs]:
-        return [networking.v1.NetworkPolicyPortArgs(port=port, protocol="TCP") for port in ports]
-
-    outside = [
-        networking.v1.NetworkPolicyPeerArgs(ip_block=networking.v1.IPBlockArgs(cidr=cidr))
-        for cidr in (args.operators if args.exposed else ())
-    ]
+    outside = [addresses(cidr) for cidr in (args.operators if args.exposed else ())]
     senders = [namespace(name) for name in (*args.senders, TOOLS_NAMESPACE)]
     return networking.v1.NetworkPolicySpecArgs(
         pod_selector=LabelSelectorArgs(match_labels=SELECTOR),
         policy_types=["Ingress", "Egress"],
         ingress=[
-            networking.v1.NetworkPolicyIngressRuleArgs(from_=senders, ports=tcp(TRACES_PORT, 4318)),
-            networking.v1.NetworkPolicyIngressRuleArgs(
-                from_=[namespace(TOOLS_NAMESPACE), *outside], ports=tcp(QUERY_PORT)
-            ),
+            incoming(tcp(TRACES_PORT), *senders),
+            incoming(tcp(QUERY_PORT), namespace(TOOLS_NAMESPACE), *outside),
         ],
         egress=[],
     )

@@ -45,7 +45,7 @@ PROMETHEUS = Chart("kube-prometheus-stack", "88.1.3", "https://prometheus-commun
 LOKI = Chart("loki", "7.0.0", "https://grafana-community.github.io/helm-charts")
 ALLOY = Chart("alloy", "1.6.2", "https://grafana.github.io/helm-charts")
 KIALI = Chart("kiali-server", "2.24.0", "https://kiali.org/helm-charts")
-NGINX = Chart("nginx-ingress", "2.5.3", "https://helm.nginx.com/stable")
+NGINX = Chart("nginx-ingress", "2.6.4", "https://helm.nginx.com/stable")
 
 JAEGER_IMAGE = (
     "docker.io/jaegertracing/jaeger:2.21.0"

@@ -9,9 +9,9 @@ from pulumi_kubernetes import apps, autoscaling, core, policy
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra.access import Access, AccessArgs
-from infra.addresses import DatabaseAddress, ImageSource, KafkaAddress
+from infra.addresses import AUTHORITIES, DatabaseAddress, ImageSource, KafkaAddress
 from infra.box import Box
-from infra.pod import CONTAINER, Environment, labels_of, pod_template, selector_of
+from infra.pod import CONTAINER, Environment, PodArgs, labels_of, pod_template, selector_of
 from infra.settings import Workloads
 from infra.systems import ADMIN_PORT, PUBLIC_PORT, Service, System
 from infra.traffic import Traffic, TrafficArgs
@@ -72,12 +72,15 @@ class Workload(Box):
                 revision_history_limit=5,
                 progress_deadline_seconds=300,
                 template=pod_template(
-                    service,
-                    self._labels,
-                    image=args.images.of(service),
-                    pull_policy=pull_policy(args.images),
-                    environment=environment,
-                    claim=self._claim(),
+                    PodArgs(
+                        service,
+                        self._labels,
+                        image=args.images.of(service),
+                        pull_policy=pull_policy(args.images),
+                        environment=environment,
+                        claim=self._claim(),
+                        past_the_mesh=_past_the_mesh(args),
+                    )
                 ),
             ),
             opts=self.child(account, timeouts=TIMEOUTS),
@@ -148,6 +151,7 @@ class Workload(Box):
         values |= {
             "DATABASE_URL": args.database.url(service.name),
             "DATABASE_USER": service.name,
+            **({"PGSSLROOTCERT": AUTHORITIES} if args.database.encrypted else {}),
             "KAFKA_BOOTSTRAP_SERVERS": args.kafka.bootstrap_servers,
             "KAFKA_SECURITY_PROTOCOL": args.kafka.protocol,
             "KAFKA_REPLICATION_FACTOR": str(args.kafka.replication_factor),
@@ -211,6 +215,13 @@ class Workload(Box):
             ),
             opts=self._child,
         )
+
+
+def _past_the_mesh(args: WorkloadArgs) -> tuple[int, ...]:
+    """Of what the service uses: the same ports that its NetworkPolicy lets out to PostgreSQL and Kafka."""
+    database = (args.database.port,) if args.service.database else ()
+    kafka = args.kafka.ports if args.service.topics else ()
+    return tuple(sorted({*database, *kafka}))
 
 
 def pull_policy(images: ImageSource) -> str:

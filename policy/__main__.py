@@ -11,6 +11,7 @@ from pulumi_policy import (
     ResourceValidationPolicy,
 )
 
+from infra.names import PROJECT
 from infra.rule import Rule, Subject
 from infra.rules import RULES
 
@@ -18,7 +19,8 @@ from infra.rules import RULES
 def _validate(rule: Rule) -> Callable[[ResourceValidationArgs, ReportViolation], None]:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         protect = args.opts.protect if args.opts else None
-        subject = Subject(args.resource_type, args.name, args.props, pulumi.get_stack(), protect)
+        keeps = pulumi.Config(PROJECT).get_bool("protect") or False
+        subject = Subject(args.resource_type, args.name, args.props, keeps, protect)
         for problem in rule.check(subject):
             report(problem, args.urn)
 

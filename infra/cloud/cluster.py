@@ -15,8 +15,9 @@ from infra.cloud.log_analytics import LogAnalytics
 from infra.cloud.registry import Registry
 from infra.cloud.resource_group import ResourceGroup
 from infra.cloud.roles import Grant, GrantArgs, Role
+from infra.cloud.settings import Azure, NodePool
 from infra.cloud.virtual_network import VirtualNetwork
-from infra.settings import PROJECT, Azure, NodePool
+from infra.names import POD_RANGE, PROJECT, SERVICE_RANGE
 from infra.versions import KUBERNETES
 
 __all__ = ["Cluster", "ClusterArgs"]
@@ -146,8 +147,8 @@ def _network() -> containerservice.ContainerServiceNetworkProfileArgs:
         network_dataplane=containerservice.NetworkDataplane.CILIUM,
         network_policy=containerservice.NetworkPolicy.CILIUM,
         load_balancer_sku="standard",
-        pod_cidr="10.244.0.0/16",
-        service_cidr="10.0.0.0/16",
+        pod_cidr=POD_RANGE,
+        service_cidr=SERVICE_RANGE,
         dns_service_ip="10.0.0.10",
     )
 

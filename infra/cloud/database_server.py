@@ -8,8 +8,9 @@ from pulumi_azure_native import dbforpostgresql, privatedns
 from infra.addresses import DatabaseAddress, Peer
 from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
+from infra.cloud.settings import Azure
 from infra.cloud.virtual_network import VirtualNetwork
-from infra.settings import PROJECT, Azure
+from infra.names import PROJECT
 from infra.versions import POSTGRESQL
 
 __all__ = ["DatabaseServer", "DatabaseServerArgs"]
@@ -54,7 +55,7 @@ class DatabaseServer(Box):
         server = dbforpostgresql.Server(
             "database-server",
             resource_group_name=group.name,
-            server_name=f"psql-{PROJECT}-{stack}",
+            server_name=f"psql-{PROJECT}-{stack}{args.settings.suffix}",
             location=group.location,
             tags=group.tags,
             version=POSTGRESQL,
@@ -85,7 +86,7 @@ class DatabaseServer(Box):
                 ignore_changes=["storage.storageSizeGB"],
             ),
         )
-        # a saga's keys are advisory locks, each of them one entry
+        # a saga's keys are advisory locks, each of them one entry; counts from the server's next start
         dbforpostgresql.Configuration(
             "database-locks",
             resource_group_name=group.name,
@@ -95,6 +96,7 @@ class DatabaseServer(Box):
             source="user-override",
             opts=child,
         )
+        self.name = server.name
         self.address = DatabaseAddress(
             host=server.fully_qualified_domain_name,
             port=5432,

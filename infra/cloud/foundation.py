@@ -31,8 +31,11 @@ def azure_foundation(settings: Settings, passwords: Passwords) -> Foundation:
     cluster = Cluster(ClusterArgs(group, network, registry, logs, azure, protect))
     database = DatabaseServer(DatabaseServerArgs(group, network, azure, passwords.database_admin, protect))
     files = SharedFiles(SharedFilesArgs(group, network, cluster, azure, protect))
+    pulumi.export("resourceGroup", group.name)
+    pulumi.export("databaseServer", database.name)
     pulumi.export("registry", registry.host)
     pulumi.export("secretsProvider", vault.secrets_provider)
+    pulumi.export("signingKey", vault.signing_key)
     return Foundation(
         provider=cluster.provider,
         storage_class=STORAGE_CLASS,

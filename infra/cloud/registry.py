@@ -7,7 +7,9 @@ from pulumi_azure_native import containerregistry
 
 from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
-from infra.settings import PROJECT, Azure
+from infra.cloud.roles import Grant, GrantArgs, Role
+from infra.cloud.settings import Azure
+from infra.names import PROJECT
 
 __all__ = ["Registry", "RegistryArgs"]
 
@@ -28,7 +30,7 @@ class Registry(Box):
         registry = containerregistry.Registry(
             "registry",
             resource_group_name=args.group.name,
-            registry_name=f"{PROJECT}{pulumi.get_stack()}registry",
+            registry_name=f"{PROJECT}{pulumi.get_stack()}registry{args.settings.suffix}",
             location=args.group.location,
             tags=args.group.tags,
             sku=containerregistry.SkuArgs(name=args.settings.registry_tier),
@@ -41,6 +43,11 @@ class Registry(Box):
             if premium
             else None,
             opts=self.child(protect=args.protect),
+        )
+        Grant(
+            "pipeline-pushes-images",
+            GrantArgs(Role.ACR_PUSH, args.settings.deployer, "ServicePrincipal", registry.id),
+            opts=self.child(),
         )
         self.id = registry.id
         self.host = registry.login_server

@@ -6,11 +6,11 @@ import pulumi
 from pulumi_azure_native import consumption, resources
 
 from infra.box import Box
-from infra.settings import PROJECT, Azure
+from infra.clock import first_of_month
+from infra.cloud.settings import Azure
+from infra.names import PROJECT
 
 __all__ = ["ResourceGroup", "ResourceGroupArgs"]
-
-BUDGET_STARTS = "2026-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ResourceGroup(Box):
             amount=args.settings.budget_per_month,
             category=consumption.CategoryType.COST,
             time_grain=consumption.TimeGrainType.MONTHLY,
-            time_period=consumption.BudgetTimePeriodArgs(start_date=BUDGET_STARTS),
+            time_period=consumption.BudgetTimePeriodArgs(start_date=first_of_month()),
             notifications={
                 name: consumption.NotificationArgs(
                     enabled=True,
@@ -58,7 +58,7 @@ class ResourceGroup(Box):
                     ("foreseen100", 100, consumption.ThresholdType.FORECASTED),
                 )
             },
-            # the month it began in is past for ever
+            # a budget may begin in no month that is over, and the one it began in soon is
             opts=self.child(ignore_changes=["timePeriod"]),
         )
         self.register_outputs({"name": group.name})

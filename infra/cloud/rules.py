@@ -44,7 +44,7 @@ def _sound_cluster(subject: Subject) -> Iterator[str]:
     for pool in inputs["agentPoolProfiles"]:
         if not pool.get("enableAutoScaling") or pool["minCount"] > pool["maxCount"]:
             yield f"pool {pool['name']} does not scale"
-        if subject.stack == "prod" and len(pool.get("availabilityZones", [])) < 3:
+        if subject.keeps and len(pool.get("availabilityZones", [])) < 3:
             yield f"pool {pool['name']} is gone with its zone"
 
 
@@ -70,12 +70,15 @@ def _kept(subject: Subject) -> Iterator[str]:
         "dbforpostgresql:Server",
         "storage:StorageAccount",
         "containerservice:ManagedCluster",
+        "core/v1:Namespace",
         "core/v1:PersistentVolumeClaim",
+        "apps/v1:StatefulSet",
         "kafka.strimzi.io/v1:Kafka",
+        "kafka.strimzi.io/v1:KafkaNodePool",
         "kafka.strimzi.io/v1:KafkaTopic",
         "keyvault:Vault",
     )
-    if subject.stack != "prod":
+    if not subject.keeps:
         return
     if subject.is_a(*holds_data) and subject.protect is False:
         yield "a mistake could delete it"

@@ -11,9 +11,9 @@ from infra.box import Box
 from infra.cloud.cluster import Cluster
 from infra.cloud.resource_group import ResourceGroup
 from infra.cloud.roles import Grant, GrantArgs, Role
+from infra.cloud.settings import Azure
 from infra.cloud.virtual_network import VirtualNetwork
-from infra.pod import USER
-from infra.settings import PROJECT, Azure
+from infra.names import APP_USER, PROJECT
 
 __all__ = ["STORAGE_CLASS", "SharedFiles", "SharedFilesArgs"]
 
@@ -42,7 +42,7 @@ class SharedFiles(Box):
         account = storage.StorageAccount(
             "files",
             resource_group_name=group.name,
-            account_name=f"{PROJECT}{stack}files",
+            account_name=f"{PROJECT}{stack}files{args.settings.suffix}",
             location=group.location,
             tags=group.tags,
             kind="FileStorage" if premium else "StorageV2",
@@ -77,8 +77,8 @@ class SharedFiles(Box):
             mount_options=[
                 "dir_mode=0770",
                 "file_mode=0660",
-                f"uid={USER}",
-                f"gid={USER}",
+                f"uid={APP_USER}",
+                f"gid={APP_USER}",
                 "mfsymlinks",
                 "nosharesock",
                 "actimeo=1",
@@ -86,8 +86,8 @@ class SharedFiles(Box):
             allow_volume_expansion=True,
             reclaim_policy="Retain",
             volume_binding_mode="Immediate",
-            opts=pulumi.ResourceOptions(
-                parent=self, provider=args.cluster.provider, depends_on=[reached, role]
+            opts=pulumi.ResourceOptions.merge(
+                self.child(reached, role), pulumi.ResourceOptions(provider=args.cluster.provider)
             ),
         )
         self.register_outputs({"storage_class": STORAGE_CLASS})

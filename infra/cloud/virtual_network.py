@@ -8,7 +8,8 @@ from pulumi_azure_native import network
 
 from infra.box import Box
 from infra.cloud.resource_group import ResourceGroup
-from infra.settings import PROJECT, Azure
+from infra.cloud.settings import Azure
+from infra.names import PROJECT
 
 __all__ = ["VirtualNetwork", "VirtualNetworkArgs"]
 

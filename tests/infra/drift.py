@@ -9,8 +9,6 @@ from typing import Any
 
 from clinic_lib import documents
 from clinic_lib.settings import ServiceSettings
-from infra.kafka_cluster import acls_of
-from infra.kinds.custom import spec_of
 from infra.recording import ROOT, Program, Recorded
 from infra.systems import SYSTEMS, Service, System
 from services.gateway.settings import GatewaySettings
@@ -119,7 +117,7 @@ def _program(program: Program, system: System, service: Service) -> Iterator[str
         yield f"its process is {container['args']}"
     yield from _scaling(service, objects["HorizontalPodAutoscaler"])
     ports = objects["Service"].inputs["spec"]["ports"]
-    if [port["port"] for port in ports] != [8080]:
+    if [(port["port"], port["targetPort"]) for port in ports] != [(8080, "http")]:
         yield f"it is reached on {ports}, not on 8080 alone"
     yield from _callers(system, service, objects["AuthorizationPolicy"])
     yield from _volume(program, system, service, container)
@@ -147,7 +145,7 @@ def _variables(
 ) -> Iterator[str]:
     """Each is a setting of the code, all that the code requires is there, and only passwords are secrets."""
     model = ServiceSettings if service.database else GatewaySettings
-    known = {name.upper() for name in model.model_fields} | {"HOST", "PORT"}
+    known = {name.upper() for name in model.model_fields} | {"HOST", "PORT", "PGSSLROOTCERT"}
     given = {each["name"]: each["valueFrom"] for each in container["env"]}
     for name in set(given) - known:
         yield f"{name} is no setting of its code"
@@ -241,8 +239,19 @@ def _user(program: Program, service: Service) -> Iterator[str]:
     if len(users) != 1:
         yield f"Kafka knows {len(users)} users of its name"
         return
-    if users[0].inputs["spec"]["authorization"]["acls"] != spec_of(acls_of(service)):
-        yield "its rights in Kafka are not what its row says"
+    given = {
+        (acl["resource"]["type"], acl["resource"]["name"], operation)
+        for acl in users[0].inputs["spec"]["authorization"]["acls"]
+        for operation in acl["operations"]
+    }
+    wanted = {
+        *(("topic", topic, "Read") for topic in service.reads),
+        *(("topic", topic, "Write") for topic in service.writes),
+        *(("topic", topic, "Describe") for topic in service.topics),
+        *(("group", service.name, "Read") for _ in service.reads[:1]),
+    }
+    if given != wanted:
+        yield f"in Kafka it may {sorted(given)}"
 
 
 def _entrance(program: Program, system: System) -> Iterator[str]:

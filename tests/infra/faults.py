@@ -1,17 +1,17 @@
 """Everything that the tests can find wrong in a recorded program."""
 
-import functools
 import json
 from collections.abc import Iterator
-
-import kubernetes_validate
 
 from infra.preview import manifest_of
 from infra.recording import Program, Recorded
 from infra.rule import Subject
 from infra.rules import findings as broken_rules
 from tests.infra.drift import drift
+from tests.infra.facts import misnamed
+from tests.infra.reach import misled, past_the_mesh
 from tests.infra.references import dangling
+from tests.infra.schema import validated
 
 CUSTOM = (
     "networking.istio.io/",
@@ -22,42 +22,30 @@ CUSTOM = (
 )
 
 
-def faults(program: Program) -> list[str]:
-    """All of them, in one sentence each."""
-    return [
-        *schema_faults(program),
-        *dangling(program),
-        *secrets_in_clear(program),
-        *rule_faults(program),
-        *drift(program),
-    ]
+def faults(program: Program) -> Iterator[str]:
+    """All of them, in one sentence each; what takes longest comes last."""
+    yield from dangling(program)
+    yield from secrets_in_clear(program)
+    yield from rule_faults(program)
+    yield from misled(program)
+    yield from past_the_mesh(program)
+    yield from misnamed(program)
+    yield from drift(program)
+    yield from schema_faults(program)
 
 
 def schema_faults(program: Program) -> Iterator[str]:
     """Against Kubernetes 1.36, strictly: a field that does not exist is one."""
     for each in program.manifests():
         if not each.inputs["apiVersion"].startswith(CUSTOM):
-            yield from (f"{each.name}: {fault}" for fault in _validated(json.dumps(manifest_of(each))))
-
-
-@functools.cache
-def _validated(manifest: str) -> tuple[str, ...]:
-    try:
-        kubernetes_validate.validate(json.loads(manifest), "1.36", strict=True)
-    except (
-        kubernetes_validate.ValidationError,
-        kubernetes_validate.InvalidSchemaError,
-        kubernetes_validate.SchemaNotFoundError,
-    ) as exc:
-        return (str(exc).splitlines()[0],)
-    return ()
+            yield from (f"{each.name}: {fault}" for fault in validated(json.dumps(manifest_of(each))))
 
 
 def rule_faults(program: Program) -> Iterator[str]:
     for each in program.resources:
         if each.custom and not each.read:
             yield from broken_rules(
-                Subject(each.type, each.name, each.inputs, program.stack, protect=each.protect)
+                Subject(each.type, each.name, each.inputs, program.keeps, protect=each.protect)
             )
 
 
@@ -69,6 +57,8 @@ def secrets_in_clear(program: Program) -> Iterator[str]:
     for each in program.resources:
         if each.kind == "Secret" and not each.read and not {"stringData", "data"} & each.secrets:
             yield f"{each.name}: its data is no secret"
+        if each.kind == "ConfigMap" and each.secrets:
+            yield f"{each.name}: a secret stands in a ConfigMap"
         for path, text in _paths(each.inputs):
             secret = any(path == marked or path.startswith(f"{marked}.") for marked in each.secrets)
             if not secret and any(value in text for value in values):

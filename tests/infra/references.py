@@ -43,6 +43,12 @@ class Index:
             each for each in self.objects.values() if each.kind in ("Deployment", "StatefulSet", "Job")
         ]
 
+        self.takes_any_host = any(
+            each.inputs["values"]["controller"].get("allowEmptyIngressHost") is True
+            for each in program.releases()
+            if each.inputs["chart"] == "nginx-ingress"
+        )
+
     def find(self, each: Recorded, kind: str, name: str) -> Recorded | None:
         return self.objects.get((each.namespace, kind, name))
 
@@ -165,7 +171,7 @@ def _peers(each: Recorded, peers: list[dict[str, Any]], index: Index) -> Iterato
         namespace = (
             peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
         )
-        if namespace and (None, "Namespace", namespace) not in index.objects:
+        if namespace not in (None, "kube-system") and (None, "Namespace", namespace) not in index.objects:
             yield f"there is no namespace {namespace}"
         pods = peer.get("podSelector", {}).get("matchLabels", {})
         if pods and not index.selected(each.namespace, pods) and not pods.items() <= ENTRANCE.items():
@@ -240,6 +246,8 @@ def _ingress(each: Recorded, index: Index) -> Iterator[str]:
     if each.kind != "Ingress":
         return
     for rule in each.inputs["spec"]["rules"]:
+        if "host" not in rule and not index.takes_any_host:
+            yield "NGINX refuses a rule without a host"
         for path in rule["http"]["paths"]:
             service = path["backend"]["service"]
             wanted = (each.namespace, service["name"], service["port"]["number"])

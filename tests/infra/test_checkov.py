@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from infra.preview import write_manifests
 from infra.recording import ROOT, Program
 
@@ -14,7 +16,9 @@ CHECKOV = ROOT / ".venv-checkov/bin/checkov"
 def test_checkov_finds_nothing_and_every_waiver_has_its_reason(
     programs: dict[str, Program], tmp_path: Path
 ) -> None:
-    assert CHECKOV.exists(), "checkov has an environment of its own: scripts/install checkov"
+    if not CHECKOV.exists():
+        said = "checkov has an environment of its own: scripts/install checkov"
+        pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
     for stack, program in programs.items():
         write_manifests(program, tmp_path / stack)
 

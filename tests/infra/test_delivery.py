@@ -1,15 +1,17 @@
 """Images and the pipeline: valid, and as the table of services has them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import yaml
 
-from infra.images import matrix
-from infra.pod import USER
-from infra.recording import ROOT
+from infra.images import IMAGE_DIGESTS, NOT_YET, digests, matrix
+from infra.names import APP_USER
+from infra.recording import ROOT, record, stack_config
 from infra.systems import SYSTEMS
 
 VALIDATE = (
@@ -73,8 +75,8 @@ def test_the_image_is_pinned_and_its_user_is_the_pods() -> None:
     assert all(base.split()[1] == "${PYTHON}" for base in bases)
     assert len(arguments) == 1
     assert re.fullmatch(r"ARG PYTHON=\S+@sha256:[0-9a-f]{64}", arguments[0])
-    assert f"USER {USER}:{USER}" in lines
-    assert USER >= 10000
+    assert f"USER {APP_USER}:{APP_USER}" in lines
+    assert APP_USER >= 10000
 
 
 def test_scripts_that_the_pipeline_runs_are_there() -> None:
@@ -83,3 +85,81 @@ def test_scripts_that_the_pipeline_runs_are_there() -> None:
     named = set(re.findall(r"(?:scriptPath: |template: )(pipelines/\S+)", text))
     assert named == {"pipelines/image", "pipelines/pulumi", "pipelines/pulumi.yml"}
     assert all((ROOT / each).exists() for each in named)
+    scripts = [each for each in (ROOT / "pipelines").iterdir() if each.suffix == ""]
+    called = set(re.findall(r"pipelines/\w[\w-]*", "".join(each.read_text() for each in scripts) + text))
+    assert all((ROOT / each).exists() for each in called)
+    assert all(os.access(each, os.X_OK) for each in scripts)
+
+
+def test_tools_have_a_version_and_a_checksum_and_every_job_installs_what_it_runs() -> None:
+    tools = (ROOT / "pipelines/tools").read_text()
+
+    fetched = re.findall(r"fetch https://\S+/v?(\d+\.\d+\.\d+)/\S+ \\\n\s+([0-9a-f]{64}) ", tools)
+    assert len(fetched) == 3
+    assert "pipelines/tools syft cosign" in (ROOT / "azure-pipelines.yml").read_text()
+    assert "pipelines/tools pulumi cosign" in (ROOT / "pipelines/pulumi.yml").read_text()
+
+
+def test_a_file_with_another_checksum_is_no_tool(tmp_path: Path) -> None:
+    curl = tmp_path / "bin/curl"
+    curl.parent.mkdir()
+    curl.write_text(
+        '#!/bin/sh\nfor last; do :; done\nwhile [ "$1" != --output ]; do shift; done\necho bad >"$2"\n'
+    )
+    curl.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{curl.parent}:{os.environ['PATH']}",
+        "AGENT_TOOLSDIRECTORY": str(tmp_path),
+    }
+
+    answer = subprocess.run(
+        [ROOT / "pipelines/tools", "cosign"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert answer.returncode != 0
+    assert "prependpath" not in answer.stdout
+    assert not os.access(tmp_path / "clinic/bin/cosign", os.X_OK)
+
+
+def test_azure_sessions_outlast_a_long_update() -> None:
+    text = "".join((ROOT / each).read_text() for each in PIPELINES)
+
+    assert text.count("task: AzureCLI@2") == text.count("keepAzSessionActive: true")
+    assert "ARM_OIDC_TOKEN=" not in (ROOT / "pipelines/pulumi").read_text()
+
+
+ALL = {each["image"]: f"sha256:{number:064}" for number, each in enumerate(matrix().values(), 1)}
+
+
+def test_a_stack_on_azure_says_which_images_it_runs_and_runs_no_others() -> None:
+    program = record("dev", {**stack_config("dev"), "clinic:images": {"digests": ALL}})
+
+    images = {
+        container["image"]
+        for each in program.of_kind("Deployment", "Job")
+        for container in each.inputs["spec"]["template"]["spec"]["containers"]
+        if "azurecr" in container["image"]
+    }
+    assert program.outputs[IMAGE_DIGESTS] == ALL
+    assert images == {f"clinicdevregistry.azurecr.io/{name}@{digest}" for name, digest in ALL.items()}
+
+
+def test_before_there_are_images_the_ground_is_made_alone() -> None:
+    program = record("dev", {**stack_config("dev"), "clinic:groundOnly": True})
+
+    kinds = {each.type.partition(":")[0] for each in program.resources if each.custom}
+    assert [each.kind for each in program.manifests()] == ["StorageClass"]
+    assert "azure-native" in kinds
+    assert {"registry", "secretsProvider"} <= set(program.outputs)
+
+
+def test_a_preview_takes_the_images_that_run_and_an_update_those_that_were_pushed(tmp_path: Path) -> None:
+    running = {IMAGE_DIGESTS: {**ALL, "bygone": ALL["seat"]}, "registry": "x"}
+    (tmp_path / "image-seat").mkdir()
+    (tmp_path / "image-seat/seat.digest").write_text("sha256:new\n")
+
+    assert digests(running, Path("/nowhere")) == ALL
+    assert digests(running, tmp_path) == {**ALL, "seat": "sha256:new"}
+    assert digests({}, tmp_path) == {"seat": "sha256:new"}
+    assert digests({}, tmp_path, not_yet=True) == {**dict.fromkeys(ALL, NOT_YET), "seat": "sha256:new"}

@@ -1,5 +1,6 @@
 """The Job's script, on a real PostgreSQL."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -36,3 +37,23 @@ async def test_it_makes_what_is_missing_and_changes_passwords(postgresql_url: st
     assert everybody is False
     assert hashes[0] != hashes[1]
     assert all(each.startswith("SCRAM-SHA-256$") for each in hashes)
+
+
+async def test_it_says_what_waits_for_a_restart(postgresql_url: str, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(postgresql_url)
+    host, port, user = connection._addr[0], connection._addr[1], connection._params.user
+    environment = {**os.environ, "PGHOST": host, "PGPORT": str(port), "PGUSER": user}
+    await connection.execute("alter system set max_pred_locks_per_transaction = 99")
+    await connection.execute("select pg_reload_conf()")
+    while not await connection.fetchval("select count(*) from pg_settings where pending_restart"):
+        await asyncio.sleep(0.05)
+
+    answer = subprocess.run(  # noqa: ASYNC221 # nothing else runs
+        [sys.executable, SCRIPT, tmp_path], env=environment, check=True, capture_output=True, text=True
+    )
+
+    await connection.execute("alter system reset max_pred_locks_per_transaction")
+    await connection.execute("select pg_reload_conf()")
+    await connection.close()
+    said = "max_pred_locks_per_transaction counts from the server's next start: restart it"
+    assert said in answer.stdout.splitlines()

@@ -84,7 +84,6 @@ def test_a_change_of_configuration_rolls_the_pods() -> None:
 def test_the_engines_pack_asks_the_same_rules(local: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     packs: list[dict[str, Any]] = []
     monkeypatch.setattr(pulumi_policy, "PolicyPack", lambda **pack: packs.append(pack))
-    monkeypatch.setattr("pulumi.get_stack", lambda: "local")
     spoilt = mutated(
         local,
         Mutation("Deployment/medical-diagnosis", "spec/template/spec/securityContext/runAsNonRoot", GONE),

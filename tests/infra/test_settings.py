@@ -1,18 +1,16 @@
 """A wrong configuration is one sentence that names it, and nothing is made."""
 
 import copy
-import dataclasses
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
 import infra.recording
-from infra.recording import record, stack_config
-from infra.settings import SettingsError
-from infra.systems import CLINIC, RESERVATION, Objective, Scaling, Service, System
-from infra.table_check import check_table
+from infra.recording import ROOT, Program, record, stack_config
 
 Config = dict[str, Any]
 
@@ -67,8 +65,34 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
     ),
     (
         "local",
+        with_("clinic:images", {"digests": {"seats": f"sha256:{'0' * 64}"}}),
+        "clinic:images: digests has seats, which is no image of ours: say reception, diagnosis,",
+    ),
+    (
+        "dev",
+        with_(
+            "clinic:images",
+            {"digests": dict.fromkeys(("order", "seat", "my-page"), f"sha256:{'0' * 64}")},
+        ),
+        "clinic:images.digests lacks reception, diagnosis, examination, patient-management, gateway, "
+        "reservation-gateway: run pipelines/digests STACK, which takes those that the stack runs, or push",
+    ),
+    (
+        "dev",
+        with_(
+            "clinic:images", {"registry": "registry.example.com", "digests": {"seat": f"sha256:{'0' * 64}"}}
+        ),
+        "clinic:images.registry has no use with target azure: take it out",
+    ),
+    (
+        "local",
+        with_("clinic:groundOnly", True),
+        "clinic:groundOnly is for a new stack on Azure, before there are clinic:images.digests: take it out",
+    ),
+    (
+        "local",
         with_("clinic:observability/operators", ["all"]),
-        "clinic:observability.operators.0: String should match",
+        "clinic:observability.operators.0: all is no range of addresses: write one like 10.0.0.0/8",
     ),
     (
         "local",
@@ -96,6 +120,61 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
         "dev",
         with_("clinic:azure/budgetPerMonth", 0),
         "clinic:azure.budgetPerMonth: Input should be greater than or equal to 1",
+    ),
+    *(
+        ("dev", with_(f"clinic:{path}", value), f"clinic:{sentence}")
+        for path, value, sentence in (
+            (
+                "azure/addressSpace",
+                "10.40.0.1/16",
+                "azure.addressSpace: 10.40.0.1/16 is no range of addresses: write 10.40.0.0/16",
+            ),
+            (
+                "azure/addressSpace",
+                "999.1.1.1/99",
+                "azure.addressSpace: 999.1.1.1/99 is no range of addresses: write one like 10.0.0.0/8",
+            ),
+            (
+                "azure/addressSpace",
+                "10.0.0.0/16",
+                "azure: addressSpace 10.0.0.0/16 overlaps 10.0.0.0/16, which the cluster's services have",
+            ),
+            (
+                "azure/addressSpace",
+                "10.40.0.0/24",
+                "azure: addressSpace 10.40.0.0/24 is too small: say /18 or wider",
+            ),
+            ("azure/zones", ["1", "1"], "azure.zones: the zone 1 is there twice: name it once"),
+            (
+                "azure/database/size",
+                "Standard_D2ds_v5",
+                "azure.database: Standard_D2ds_v5 is no size of the tier Burstable: say one that begins with "
+                "Standard_B",
+            ),
+            ("azure/suffix", "Ours", "azure.suffix: String should match"),
+            (
+                "azure/location",
+                "westeurope",
+                "azure.location is westeurope, azure-native:location is koreacentral: say the same twice",
+            ),
+            ("workloads", {"systems": []}, "workloads: systems is empty: say clinic or reservation, or both"),
+            (
+                "workloads",
+                {"systems": ["clinic", "clinic"]},
+                "workloads.systems: the system clinic is there twice: name it once",
+            ),
+            (
+                "observability/operators",
+                ["300.1.1.1/99"],
+                "observability.operators.0: 300.1.1.1/99 is no range of addresses: write one like 10.0.0.0/8",
+            ),
+            ("kafka/storage", "0Gi", "kafka.storage: 0Gi is no size: write one like 512Mi or 10Gi"),
+            (
+                "kafka/memory",
+                "256Mi",
+                "kafka.memory: 256Mi is too little for a Kafka node: say 768Mi or more",
+            ),
+        )
     ),
     (
         "local",
@@ -134,75 +213,33 @@ def test_a_missing_secret_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     assert str(refused.value) == f"{key} is missing: pulumi config set --secret {key}"
 
 
-def changed(system: System, changed_service: str, /, **fields: Any) -> System:
-    services = [
-        dataclasses.replace(each, **fields) if each.name == changed_service else each
-        for each in system.services
+def test_a_stacks_name_that_azure_would_refuse_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.my-test.yaml"
+    shutil.copy(ROOT / "Pulumi.dev.yaml", file)
+
+    with pytest.raises(pulumi.RunError, match="the stack my-test can't be on Azure: its name"):
+        record(str(file))
+
+
+def test_a_suffix_ends_the_names_that_are_the_worlds() -> None:
+    config = stack_config("dev")
+    config["clinic:azure"]["suffix"] = "x7"
+
+    program = record("dev", config)
+
+    names = {
+        value
+        for each in program.resources
+        for key in ("registryName", "vaultName", "serverName", "accountName")
+        if each.custom and (value := each.inputs.get(key))
+    }
+    assert names == {"clinicdevregistryx7", "kv-clinic-devx7", "psql-clinic-devx7", "clinicdevfilesx7"}
+
+
+def test_kafkas_heap_is_half_of_its_memory(local: Program, programs: dict[str, Program]) -> None:
+    heaps = [
+        next(program.of_kind("KafkaNodePool")).inputs["spec"]["jvmOptions"]
+        for program in (local, programs["prod"])
     ]
-    return dataclasses.replace(system, services=tuple(services))
 
-
-WRONG_TABLES: list[tuple[tuple[System, ...], str]] = [
-    (
-        (changed(CLINIC, "diagnosis", routes=("/receptions",)),),
-        "reception and diagnosis of clinic both have the route /receptions",
-    ),
-    ((changed(CLINIC, "diagnosis", objective=None),), "diagnosis of clinic has no objective"),
-    (
-        (changed(CLINIC, "diagnosis", objective=Objective(100.0, 1.0)),),
-        "diagnosis of clinic promises 100.0 % availability: say 90 to 99.99",
-    ),
-    (
-        (changed(CLINIC, "gateway", calls=("doctor",)),),
-        "gateway of clinic calls doctor, which is no service of clinic",
-    ),
-    (
-        (changed(CLINIC, "diagnosis", reads=("visits",)),),
-        "diagnosis of clinic uses the topic visits, which clinic does not declare",
-    ),
-    (
-        (changed(CLINIC, "diagnosis", routes=()),),
-        "diagnosis of clinic has no route: its readiness asks for its own collection",
-    ),
-    (
-        (changed(CLINIC, "diagnosis", scaling=Scaling(3, 1)),),
-        "diagnosis of clinic scales from 3 to 1: say 1 or more, in order",
-    ),
-    (
-        (changed(CLINIC, "diagnosis", scaling=Scaling(cpu_percent=0)),),
-        "diagnosis of clinic scales at 0 % CPU: say 1 to 100",
-    ),
-    ((changed(CLINIC, "diagnosis", name="reception"),), "clinic has two services named reception"),
-    (
-        (changed(CLINIC, "gateway", name="door"),),
-        "the last service of clinic is door: it must be the gateway",
-    ),
-    (
-        (CLINIC, dataclasses.replace(RESERVATION, namespace="medical")),
-        "two systems share the namespace medical",
-    ),
-    (
-        (
-            dataclasses.replace(
-                CLINIC, services=tuple(dataclasses.replace(each, writes=()) for each in CLINIC.services)
-            ),
-        ),
-        "reception of clinic reads the topic clinic, which nobody writes",
-    ),
-]
-
-
-@pytest.mark.parametrize(("systems", "sentence"), WRONG_TABLES, ids=[each[1][:60] for each in WRONG_TABLES])
-def test_a_wrong_table_is_one_sentence(systems: tuple[System, ...], sentence: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        check_table(systems)
-
-    assert str(refused.value) == sentence
-
-
-def test_a_service_without_a_database_can_have_no_topics() -> None:
-    promise = Objective(99.9, 1.0)
-    broken = Service("gateway", "app:app", promise, reads=("clinic",), writes=("clinic",), database=False)
-
-    with pytest.raises(SettingsError, match="has topics but no database"):
-        check_table((dataclasses.replace(CLINIC, services=(broken,)),))
+    assert heaps == [{"-Xms": "512m", "-Xmx": "512m"}, {"-Xms": "2048m", "-Xmx": "2048m"}]
