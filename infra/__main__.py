@@ -8,7 +8,10 @@ import pulumi
 from infra.addresses import ImageSource
 from infra.any_cluster import kubeconfig_foundation
 from infra.cloud.foundation import azure_foundation
+from infra.common import common_insight
+from infra.insight import Insight
 from infra.kafka_cluster import KafkaCluster, KafkaClusterArgs, given_kafka
+from infra.kafka_watch import KafkaWatch
 from infra.mesh import Mesh, MeshArgs
 from infra.passwords import Passwords
 from infra.postgresql import Postgresql, PostgresqlArgs
@@ -35,13 +38,14 @@ def platform() -> None:
     tools = Tools(
         ToolsArgs(
             settings.observability,
-            passwords.grafana,
+            passwords,
             ground.disk_class,
             senders=tuple(system.namespace for system in systems),
         ),
         on_the_cluster(mesh.namespace),
     )
     below: list[pulumi.Resource] = [mesh, tools.kinds]
+    runbooks = settings.observability.runbooks
 
     if settings.kafka.nodes:
         cluster = KafkaCluster(
@@ -50,6 +54,7 @@ def platform() -> None:
         )
         kafka = cluster.address
         below.append(cluster)
+        KafkaWatch(runbooks, on_the_cluster(cluster, tools.kinds))
     else:
         kafka = given_kafka(settings.kafka)
 
@@ -58,6 +63,8 @@ def platform() -> None:
         on_the_cluster(),
     )
     below.append(postgresql)
+    for insight in (common_insight(systems, runbooks), postgresql.insight(runbooks)):
+        Insight(insight, on_the_cluster(postgresql, tools.kinds))
 
     for system in systems:
         SystemBox(

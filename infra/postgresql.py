@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.addresses import DatabaseAddress, ImageSource
+from infra.alerts import postgresql as postgresql_alerts
 from infra.box import Box
+from infra.dashboards import database as database_dashboard
 from infra.databases import Databases, DatabasesArgs
+from infra.insight import InsightArgs
 from infra.names import POSTGRESQL_NAMESPACE
 from infra.namespaces import Namespace, NamespaceArgs
 from infra.passwords import Passwords
@@ -54,6 +57,16 @@ class Postgresql(Box):
             self.child(namespace, *self._servers),
         )
         self.register_outputs({"host": self.address.host})
+
+    def insight(self, runbooks: str) -> InsightArgs:
+        """What is seen of it; a server that is not ours is watched by who runs it."""
+        return InsightArgs(
+            "postgresql",
+            POSTGRESQL_NAMESPACE,
+            runbooks,
+            boards=[database_dashboard.board(in_the_cluster=bool(self._servers))],
+            alerts=postgresql_alerts.alerts() if self._servers else [],
+        )
 
     _servers: tuple[pulumi.Resource, ...] = ()
 

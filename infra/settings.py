@@ -11,6 +11,7 @@ from pulumi.runtime import config as pulumi_config
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from infra.alerts.alert import RUNBOOKS
 from infra.systems import SYSTEMS
 
 __all__ = [
@@ -28,7 +29,14 @@ __all__ = [
 ]
 
 PROJECT = "clinic"
-SECRETS = ("databaseAdminPassword", "databasePassword-", "kafkaPassword-", "adminToken", "grafanaPassword")
+SECRETS = (
+    "databaseAdminPassword",
+    "databasePassword-",
+    "kafkaPassword-",
+    "adminToken",
+    "grafanaPassword",
+    "alertWebhook-",
+)
 """Keys of `passwords.py`, by how they begin; they are no settings."""
 
 Cidr = Annotated[str, StringConstraints(pattern=r"^(\d{1,3}\.){3}\d{1,3}/\d{1,2}$")]
@@ -185,6 +193,8 @@ class Observability(Section):
     log_days: int = Field(default=7, ge=1, le=90)
     log_storage: Quantity = "10Gi"
     exposed: Exposed = Exposed()
+    runbooks: Annotated[str, StringConstraints(pattern=r"^\S+/$")] = RUNBOOKS
+    """Where alerts find the pages of `docs/runbooks`: an address that ends in a slash, where there is one."""
     operators: tuple[Cidr, ...] = Field(min_length=1)
     """Addresses that reach the tools from outside."""
 
