@@ -10,14 +10,17 @@ from infra.systems import System
 
 __all__ = ["board"]
 
-OWNERS = {"clinic": ("visit", "reception", "Visits"), "reservation": ("reservation", "order", "Orders")}
-"""By system: its saga, the service that begins and counts the instances, and what people call them."""
+COUNTED = {
+    "clinic": ("visit", "patient_management", "Visits"),
+    "reservation": ("reservation", "my_page", "Orders"),
+}
+"""By system: its saga, the service whose view shows how each instance stands, and what people call them."""
 
 
 def board(systems: Sequence[System]) -> Board:
     rows = [Row("Is all well?", [errors(systems), stuck(), given_up(), outbox_age()])]
     for system in systems:
-        saga, owner, name = OWNERS[system.name]
+        saga, owner, name = COUNTED[system.name]
         rows.append(
             Row(
                 name,

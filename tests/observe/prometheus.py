@@ -1,6 +1,5 @@
 """A real Prometheus for the tests: found on the PATH, or Debian's package unpacked into a cache, without root."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -34,11 +33,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Prometheus:
-    url: str
+    client: httpx2.Client
 
     def ask(self, expression: str) -> list[dict[str, Any]]:
         """The series of an instant query. Raises `AssertionError` with what Prometheus says against it."""
-        answer = httpx2.post(f"{self.url}/api/v1/query", data={"query": expression}, timeout=10).json()
+        answer = self.client.post("/api/v1/query", data={"query": expression}).json()
         assert answer["status"] == "success", f"{expression}: {answer['error']}"
         return list(answer["data"]["result"])
 
@@ -49,12 +48,12 @@ class Prometheus:
 
     def names(self) -> set[str]:
         """Of all metrics that were ever scraped."""
-        answer = httpx2.get(f"{self.url}/api/v1/label/__name__/values", timeout=10).json()
+        answer = self.client.get("/api/v1/label/__name__/values").json()
         return set(answer["data"])
 
     def firing(self) -> set[tuple[str, str]]:
         """Alerts, each with the service that it is about."""
-        alerts = httpx2.get(f"{self.url}/api/v1/alerts", timeout=10).json()["data"]["alerts"]
+        alerts = self.client.get("/api/v1/alerts").json()["data"]["alerts"]
         return {
             (each["labels"]["alertname"], each["labels"].get("service", ""))
             for each in alerts
@@ -62,7 +61,7 @@ class Prometheus:
         }
 
     def unreachable(self) -> list[str]:
-        targets = httpx2.get(f"{self.url}/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
+        targets = self.client.get("/api/v1/targets").json()["data"]["activeTargets"]
         return [f"{each['labels']['job']}: {each['lastError']}" for each in targets if each["health"] != "up"]
 
 
@@ -113,11 +112,14 @@ def running(
         "--enable-feature=exemplar-storage",
         "--log.level=warn",
     ]
-    with (folder / "prometheus.log").open("w") as log, subprocess.Popen(command, stderr=log) as process:
-        prometheus = Prometheus(f"http://127.0.0.1:{port}")
+    with (
+        (folder / "prometheus.log").open("w") as log,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
+        subprocess.Popen(command, stderr=log) as process,
+    ):
         try:
-            _wait_until_ready(prometheus, process, folder)
-            yield prometheus
+            _wait_until_ready(client, process, folder)
+            yield Prometheus(client)
         finally:
             process.terminate()
             process.wait(10)
@@ -139,13 +141,13 @@ def _configuration(targets: Sequence[Target], rules: bool) -> dict[str, Any]:
     }
 
 
-def _wait_until_ready(prometheus: Prometheus, process: subprocess.Popen[bytes], folder: Path) -> None:
+def _wait_until_ready(client: httpx2.Client, process: subprocess.Popen[bytes], folder: Path) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx2.get(f"{prometheus.url}/-/ready", timeout=1).is_success:
+            if client.get("/-/ready").is_success:
                 return
-        except (httpx2.TransportError, json.JSONDecodeError):
+        except httpx2.TransportError:
             pass
         time.sleep(0.1)
     raise AssertionError(f"Prometheus did not start: {(folder / 'prometheus.log').read_text()}")
