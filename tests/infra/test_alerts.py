@@ -12,6 +12,7 @@ import yaml
 
 from infra.alerts.alert import Alert, group_of, page_of
 from infra.alerts.pace import DAY, HOUR, Pace
+from infra.observability_page import PAGE, with_tables
 from infra.observe import all_alerts, all_boards, main, write
 from infra.recording import ROOT, Program, record, stack_config
 from infra.systems import SYSTEMS, Service
@@ -230,3 +231,10 @@ def test_a_file_in_place_of_the_folder_is_refused_in_a_sentence(
 
     assert ended.value.code == 2
     assert f"{file} is a file: name a folder" in capsys.readouterr().err
+
+
+def test_the_page_of_dashboards_and_alerts_says_what_the_code_says() -> None:
+    page = PAGE.read_text()
+
+    assert page == with_tables(page), "python -m infra.observability_page writes it anew"
+    assert "| [ServiceDown](runbooks/service-down.md) | page |" in page
