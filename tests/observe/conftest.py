@@ -13,7 +13,7 @@ from tests.observe.happenings import everything
 from tests.observe.prometheus import Prometheus, Target, running
 from tests.scenarios.clinic import PORT_OFFSET, Clinic, running_clinic
 
-PROMETHEUS_PORT, SAMPLES_PORT = 9990 + PORT_OFFSET, 9991 + PORT_OFFSET
+PROMETHEUS_PORT, SAMPLES_PORT = 6990 + PORT_OFFSET, 6991 + PORT_OFFSET
 
 PACE = Pace(factor=30)
 """Here an hour passes in two minutes: a `for` of two minutes takes 4 s, the short window of five minutes 10 s, and an
@@ -26,9 +26,9 @@ class Watched:
     prometheus: Prometheus
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """Everything has happened in it once."""
+    """Everything has happened in it once. It ends with this package: tests of others use the same ports."""
     rules = {
         "groups": [
             group_of(name, alerts, PACE)
