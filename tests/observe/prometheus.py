@@ -60,9 +60,10 @@ class Prometheus:
             if each["state"] == "firing"
         }
 
-    def unreachable(self) -> list[str]:
+    def scrapes(self) -> bool:
+        """Whether every target has answered; it looks for its targets some seconds after it has started."""
         targets = self.client.get("/api/v1/targets").json()["data"]["activeTargets"]
-        return [f"{each['labels']['job']}: {each['lastError']}" for each in targets if each["health"] != "up"]
+        return bool(targets) and all(each["health"] == "up" for each in targets)
 
 
 @cache

@@ -58,7 +58,7 @@ def meanwhile(work: Callable[[], None]) -> Iterator[None]:
 def test_a_service_that_is_down_is_seen_and_told_and_so_are_the_errors_that_callers_get(
     watched: Watched,
 ) -> None:
-    assert not told(watched, "ServiceDown", "diagnosis")
+    eventually(lambda: not told(watched, "ServiceDown", "diagnosis") or None, within=TOLD_WITHIN_SECONDS)
     watched.clinic.kill("diagnosis")
 
     with meanwhile(lambda: ask(watched.clinic, "/diagnoses?limit=1", seconds=15)):
