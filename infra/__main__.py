@@ -35,13 +35,9 @@ def platform() -> None:
         return pulumi.ResourceOptions(provider=ground.provider, depends_on=[*ground.depends_on, *after])
 
     mesh = Mesh(MeshArgs(zones=bool(settings.azure and settings.azure.zones)), on_the_cluster())
+    senders = tuple(system.namespace for system in systems)
     tools = Tools(
-        ToolsArgs(
-            settings.observability,
-            passwords,
-            ground.disk_class,
-            senders=tuple(system.namespace for system in systems),
-        ),
+        ToolsArgs(settings.observability, passwords, ground.disk_class, senders),
         on_the_cluster(mesh.namespace),
     )
     below: list[pulumi.Resource] = [mesh, tools.kinds]
