@@ -8,8 +8,11 @@ import pulumi
 from infra.addresses import Foundation, ImageSource
 from infra.any_cluster import kubeconfig_foundation
 from infra.cloud.foundation import azure_foundation
+from infra.common import common_insight
 from infra.images import IMAGE_DIGESTS
+from infra.insight import Insight
 from infra.kafka_cluster import KafkaCluster, KafkaClusterArgs, given_kafka
+from infra.kafka_watch import KafkaWatch
 from infra.mesh import Mesh, MeshArgs
 from infra.passwords import Passwords
 from infra.postgresql import Postgresql, PostgresqlArgs
@@ -41,17 +44,13 @@ def on_the_ground(
         return pulumi.ResourceOptions(provider=ground.provider, depends_on=[*ground.depends_on, *after])
 
     mesh = Mesh(MeshArgs(bool(settings.azure and settings.azure.zones), settings.protect), on_the_cluster())
+    senders = tuple(system.namespace for system in systems)
     tools = Tools(
-        ToolsArgs(
-            settings.observability,
-            passwords.grafana,
-            ground.disk_class,
-            senders=tuple(system.namespace for system in systems),
-            outside=ground.outside,
-        ),
+        ToolsArgs(settings.observability, passwords, ground.disk_class, senders, outside=ground.outside),
         on_the_cluster(mesh.namespace),
     )
     below: list[pulumi.Resource] = [mesh, tools.kinds]
+    runbooks = settings.observability.runbooks
 
     if settings.kafka.nodes:
         cluster = KafkaCluster(
@@ -60,6 +59,7 @@ def on_the_ground(
         )
         kafka = cluster.address
         below.append(cluster)
+        KafkaWatch(runbooks, on_the_cluster(cluster, tools.kinds))
     else:
         kafka = given_kafka(settings.kafka)
 
@@ -68,6 +68,8 @@ def on_the_ground(
         on_the_cluster(),
     )
     below.append(postgresql)
+    for insight in (common_insight(systems, runbooks), postgresql.insight(runbooks)):
+        Insight(insight, on_the_cluster(postgresql, tools.kinds))
 
     for system in systems:
         SystemBox(

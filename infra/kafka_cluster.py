@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes import core
@@ -11,6 +12,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from infra.addresses import KafkaAddress, Peer
 from infra.box import Box
 from infra.charts import RESTRICTED, Release, ReleaseArgs
+from infra.kafka_metrics import kafka_metrics
 from infra.kinds.strimzi import (
     Acl,
     AclResource,
@@ -71,9 +73,10 @@ class KafkaCluster(Box):
             labels=OF_THE_CLUSTER,
             opts=self.child(operator, protect=args.protect),
         )
+        metrics = kafka_metrics(self.child(namespace))
         cluster = Kafka(
             KAFKA_CLUSTER,
-            _cluster(args),
+            _cluster(args, metrics),
             namespace=KAFKA_NAMESPACE,
             annotations={"pulumi.com/waitFor": "condition=Ready"},
             opts=self.child(
@@ -227,7 +230,7 @@ def _nodes(args: KafkaClusterArgs) -> KafkaNodePoolSpec:
     )
 
 
-def _cluster(args: KafkaClusterArgs) -> KafkaSpec:
+def _cluster(args: KafkaClusterArgs, metrics: dict[str, Any]) -> KafkaSpec:
     replicas = min(args.settings.nodes, 3)
     peers = [
         {"namespaceSelector": {"matchLabels": namespace_label(system.namespace)}} for system in args.systems
@@ -257,6 +260,7 @@ def _cluster(args: KafkaClusterArgs) -> KafkaSpec:
                 "transaction.state.log.min.isr": 2 if replicas > 1 else 1,
                 "log.retention.ms": -1,
             },
+            metrics_config=metrics,
         ),
         entity_operator={"topicOperator": {"resources": small}, "userOperator": {"resources": small}},
         kafka_exporter={"topicRegex": ".*", "groupRegex": ".*", "resources": small},

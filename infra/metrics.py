@@ -7,11 +7,17 @@ import pulumi
 from pulumi_kubernetes import core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from infra.alert_routes import alertmanager_values
+from infra.alerts import mesh as mesh_alerts
 from infra.box import Box
 from infra.charts import Release, ReleaseArgs
+from infra.dashboards import mesh as mesh_dashboard
+from infra.dashboards.board import JAEGER, LOKI
+from infra.insight import DASHBOARD_LABEL, FOLDER_ANNOTATION, InsightArgs, ship
 from infra.kinds.prometheus import MetricsEndpoint, PodMonitor, PodMonitorSpec
 from infra.logs import LOKI_URL
 from infra.names import TOOLS_NAMESPACE
+from infra.passwords import Passwords
 from infra.settings import Observability
 from infra.tracing import TRACES_PAGE
 from infra.versions import PROMETHEUS
@@ -23,13 +29,13 @@ PROMETHEUS_NAME = f"{STACK}-prometheus"
 PROMETHEUS_PORT = 9090
 GRAFANA = "grafana"
 GRAFANA_PORT = 3000
-DASHBOARD_LABEL = "grafana_dashboard"
+SCRAPE_INTERVAL = "15s"
 
 
 @dataclass(frozen=True)
 class MetricsArgs:
     settings: Observability
-    grafana_password: pulumi.Output[str]
+    passwords: Passwords
     disk_class: str | None
 
 
@@ -42,9 +48,19 @@ class Metrics(Box):
             "grafana-account",
             metadata=ObjectMetaArgs(namespace=TOOLS_NAMESPACE),
             type="Opaque",
-            string_data={"admin-user": "admin", "admin-password": args.grafana_password},
+            string_data={"admin-user": "admin", "admin-password": args.passwords.grafana},
             opts=self.child(),
         )
+        webhooks = {
+            severity: core.v1.Secret(
+                f"alert-webhook-{severity}",
+                metadata=ObjectMetaArgs(namespace=TOOLS_NAMESPACE),
+                type="Opaque",
+                string_data={"url": url},
+                opts=self.child(),
+            )
+            for severity, url in args.passwords.alert_webhooks.items()
+        }
         self.release = Release(
             "prometheus",
             ReleaseArgs(
@@ -55,11 +71,14 @@ class Metrics(Box):
                     **_out_of_reach(),
                     "prometheus": _prometheus(args),
                     "grafana": _grafana(args, account.metadata.name.apply(str)),
-                    "alertmanager": {"alertmanagerSpec": {"resources": _resources("50m", "64Mi", "256Mi")}},
+                    "alertmanager": alertmanager_values(
+                        {name: secret.metadata.name.apply(str) for name, secret in webhooks.items()},
+                        _resources("50m", "64Mi", "256Mi"),
+                    ),
                 },
                 release_name="prometheus",
             ),
-            opts=self.child(account),
+            opts=self.child(account, *webhooks.values()),
         )
         after = self.child(self.release)
         PodMonitor(
@@ -73,7 +92,7 @@ class Metrics(Box):
                     MetricsEndpoint(
                         port="http-envoy-prom",
                         path="/stats/prometheus",
-                        interval="15s",
+                        interval=SCRAPE_INTERVAL,
                         relabelings=[
                             {
                                 "action": "keep",
@@ -97,6 +116,16 @@ class Metrics(Box):
             ),
             namespace=TOOLS_NAMESPACE,
             opts=after,
+        )
+        ship(
+            InsightArgs(
+                "mesh",
+                TOOLS_NAMESPACE,
+                args.settings.runbooks,
+                boards=[mesh_dashboard.board()],
+                alerts=mesh_alerts.alerts(),
+            ),
+            after,
         )
         self.register_outputs({"prometheus": PROMETHEUS_NAME})
 
@@ -139,6 +168,8 @@ def _prometheus(args: MetricsArgs) -> dict[str, Any]:
         "prometheusSpec": {
             **everything,
             "retention": f"{settings.metric_days}d",
+            "scrapeInterval": SCRAPE_INTERVAL,
+            "enableFeatures": ["exemplar-storage"],
             "routePrefix": "/prometheus",
             "externalUrl": f"http://{PROMETHEUS_NAME}:{PROMETHEUS_PORT}/prometheus",
             "resources": _resources("200m", "1Gi", "2Gi"),
@@ -150,8 +181,8 @@ def _prometheus(args: MetricsArgs) -> dict[str, Any]:
 def _grafana(args: MetricsArgs, account: pulumi.Output[str]) -> dict[str, Any]:
     """Dashboards are the ConfigMaps of any namespace labelled `grafana_dashboard: "1"`."""
     sources = [
-        {"name": "Loki", "type": "loki", "url": LOKI_URL, "access": "proxy"},
-        {"name": "Jaeger", "type": "jaeger", "url": TRACES_PAGE, "access": "proxy"},
+        {"name": "Loki", "uid": LOKI, "type": "loki", "url": LOKI_URL, "access": "proxy"},
+        {"name": "Jaeger", "uid": JAEGER, "type": "jaeger", "url": TRACES_PAGE, "access": "proxy"},
     ]
     return {
         "fullnameOverride": GRAFANA,
@@ -165,7 +196,18 @@ def _grafana(args: MetricsArgs, account: pulumi.Output[str]) -> dict[str, Any]:
             "server": {"root_url": "%(protocol)s://%(domain)s/grafana/", "serve_from_sub_path": True},
             "analytics": {"reporting_enabled": False, "check_for_updates": False},
         },
-        "sidecar": {"dashboards": {"enabled": True, "label": DASHBOARD_LABEL, "searchNamespace": "ALL"}},
+        "sidecar": {
+            "dashboards": {
+                "enabled": True,
+                "label": DASHBOARD_LABEL,
+                "searchNamespace": "ALL",
+                "folderAnnotation": FOLDER_ANNOTATION,
+                "provider": {"foldersFromFilesStructure": True},
+            },
+            "datasources": {
+                "exemplarTraceIdDestinations": {"datasourceUid": JAEGER, "traceIdLabelName": "trace_id"}
+            },
+        },
         "additionalDataSources": sources,
         "resources": _resources("100m", "192Mi", "384Mi"),
     }

@@ -10,7 +10,7 @@ from infra.names import PROJECT
 from infra.settings import SettingsError
 from infra.systems import SYSTEMS, System
 
-__all__ = ["Passwords", "secret_names"]
+__all__ = ["Passwords", "optional_secret_names", "secret_names"]
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,16 @@ class Passwords:
     kafka: Mapping[str, pulumi.Output[str]]
     admin_token: pulumi.Output[str]
     grafana: pulumi.Output[str]
+    alert_webhooks: Mapping[str, pulumi.Output[str]]
+    """Where alerts go, by severity; none has to be there."""
 
     @classmethod
     def load(cls, systems: Sequence[System]) -> "Passwords":
         """Raises `SettingsError` that names every one that is missing or stands in the file in clear."""
         config = pulumi.Config(PROJECT)
         names = secret_names(systems)
-        for name in names:
+        optional = [name for name in optional_secret_names() if config.get(name) is not None]
+        for name in (*names, *optional):
             key = f"{PROJECT}:{name}"
             if config.get(name) is None:
                 raise SettingsError(f"{key} is missing: pulumi config set --secret {key}")
@@ -41,6 +44,7 @@ class Passwords:
             kafka={name: config.require_secret(f"kafkaPassword-{name}") for name in of},
             admin_token=config.require_secret("adminToken"),
             grafana=config.require_secret("grafanaPassword"),
+            alert_webhooks={name.rpartition("-")[2]: config.require_secret(name) for name in optional},
         )
 
 
@@ -54,6 +58,11 @@ def secret_names(systems: Sequence[System]) -> list[str]:
         *(f"databasePassword-{name}" for name in of),
         *(f"kafkaPassword-{name}" for name in of),
     ]
+
+
+def optional_secret_names() -> list[str]:
+    """Addresses that alerts are sent to, as a webhook."""
+    return ["alertWebhook-page", "alertWebhook-ticket"]
 
 
 def _services_with_a_database(systems: Sequence[System]) -> list[str]:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.addresses import DatabaseAddress, ImageSource
+from infra.alerts import postgresql as postgresql_alerts
 from infra.box import Box
+from infra.dashboards import database as database_dashboard
 from infra.databases import Databases, DatabasesArgs
+from infra.insight import InsightArgs
 from infra.names import POSTGRESQL_NAMESPACE
 from infra.namespaces import Namespace, NamespaceArgs
 from infra.passwords import Passwords
@@ -42,6 +45,7 @@ class Postgresql(Box):
         )
         servers = [] if args.given else [self._server(args, namespace)]
         self.address = args.given or servers[0].address
+        self._is_ours = bool(servers)
         stored = [each for system in args.systems for each in system.services if each.database]
         Databases(
             DatabasesArgs(
@@ -55,6 +59,16 @@ class Postgresql(Box):
             self.child(namespace, *servers),
         )
         self.register_outputs({"host": self.address.host})
+
+    def insight(self, runbooks: str) -> InsightArgs:
+        """What is seen of it; a server that is not ours is watched by who runs it."""
+        return InsightArgs(
+            "postgresql",
+            POSTGRESQL_NAMESPACE,
+            runbooks,
+            boards=[database_dashboard.board(in_the_cluster=self._is_ours)],
+            alerts=postgresql_alerts.alerts() if self._is_ours else [],
+        )
 
     def _server(self, args: PostgresqlArgs, namespace: Namespace) -> PostgresqlServer:
         assert args.settings.postgresql is not None

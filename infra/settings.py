@@ -10,6 +10,7 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
+from infra.alerts.alert import RUNBOOKS
 from infra.cloud.settings import Azure
 from infra.names import PROJECT
 from infra.systems import SYSTEMS
@@ -27,7 +28,14 @@ __all__ = [
     "Workloads",
 ]
 
-SECRETS = ("databaseAdminPassword", "databasePassword-", "kafkaPassword-", "adminToken", "grafanaPassword")
+SECRETS = (
+    "databaseAdminPassword",
+    "databasePassword-",
+    "kafkaPassword-",
+    "adminToken",
+    "grafanaPassword",
+    "alertWebhook-",
+)
 """Keys of `passwords.py`, by how they begin; they are no settings."""
 
 KAFKA_NEEDS_MEBIBYTES = 768
@@ -145,6 +153,8 @@ class Observability(Section):
     log_days: int = Field(default=7, ge=1, le=90)
     log_storage: Quantity = "10Gi"
     exposed: Exposed = Exposed()
+    runbooks: Annotated[str, StringConstraints(pattern=r"^\S+/$")] = RUNBOOKS
+    """Where alerts find the pages of `docs/runbooks`: an address that ends in a slash, where there is one."""
     operators: tuple[Cidr, ...] = Field(min_length=1)
     """Addresses that reach the tools from outside."""
 

@@ -73,6 +73,7 @@ def _workload(service: Service, args: SystemBoxArgs) -> WorkloadArgs:
         passwords=passwords,
         storage_class=args.ground.storage_class,
         protect=args.settings.protect,
+        runbooks=args.settings.observability.runbooks,
     )
 
 

@@ -86,6 +86,16 @@ class Service:
         return (self.local_name or self.name).replace("_", "-")
 
     @property
+    def label(self) -> str:
+        """What its metrics call it: no two services share it, of whichever system."""
+        return self.local_name or self.name
+
+    @property
+    def board(self) -> str:
+        """The uid of its dashboard."""
+        return f"service-{self.label}"
+
+    @property
     def topics(self) -> tuple[str, ...]:
         return tuple(sorted({*self.reads, *self.writes}))
 

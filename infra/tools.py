@@ -12,6 +12,7 @@ from infra.charts import Release, ReleaseArgs
 from infra.logs import LOKI_NAME, LOKI_PORT, Logs, LogsArgs
 from infra.metrics import GRAFANA, GRAFANA_PORT, PROMETHEUS_NAME, PROMETHEUS_PORT, Metrics, MetricsArgs
 from infra.names import TOOLS_NAMESPACE
+from infra.passwords import Passwords
 from infra.settings import Observability
 from infra.tracing import TRACES_PAGE, Tracing, TracingArgs
 from infra.versions import KIALI, NGINX
@@ -33,7 +34,7 @@ PATHS = {
 @dataclass(frozen=True)
 class ToolsArgs:
     settings: Observability
-    grafana_password: pulumi.Output[str]
+    passwords: Passwords
     disk_class: str | None
     senders: tuple[str, ...]
     """Namespaces that send traces."""
@@ -48,7 +49,7 @@ class Tools(Box):
         super().__init__("clinic:tools:Tools", "tools", opts)
         child = self.child()
         settings = args.settings
-        metrics = Metrics(MetricsArgs(settings, args.grafana_password, args.disk_class), child)
+        metrics = Metrics(MetricsArgs(settings, args.passwords, args.disk_class), child)
         self.kinds = metrics.release
         logs = Logs(LogsArgs(settings, args.disk_class), child)
         tracing = Tracing(TracingArgs(settings.exposed.jaeger, settings.operators, args.senders), child)

@@ -41,6 +41,7 @@ class WorkloadArgs:
     passwords: Mapping[str, pulumi.Output[str]]
     storage_class: str
     protect: bool
+    runbooks: str
 
 
 class Workload(Box):
@@ -101,7 +102,7 @@ class Workload(Box):
         self._scale(deployment)
         Access(AccessArgs(args.system, service, args.database, args.kafka), self._child)
         Traffic(TrafficArgs(args.system, service), self._child)
-        Watch(WatchArgs(args.system, service), self._child)
+        Watch(WatchArgs(args.system, service, args.runbooks), self._child)
         self.deployment = deployment
         self.register_outputs({"deployment": deployment.metadata.name})
 

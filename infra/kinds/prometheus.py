@@ -7,7 +7,7 @@ from typing import Any
 from infra.kinds.custom import Custom, Labels
 
 __all__ = [
-    "Alert",
+    "AlertRule",
     "MetricsEndpoint",
     "PodMonitor",
     "PodMonitorSpec",
@@ -42,7 +42,7 @@ class PodMonitor(Custom[PodMonitorSpec]):
 
 
 @dataclass(frozen=True)
-class Alert:
+class AlertRule:
     alert: str
     expr: str
     labels: Labels
@@ -53,7 +53,7 @@ class Alert:
 @dataclass(frozen=True)
 class RuleGroup:
     name: str
-    rules: Sequence[Alert]
+    rules: Sequence[AlertRule]
 
 
 @dataclass(frozen=True)

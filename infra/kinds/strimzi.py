@@ -41,6 +41,7 @@ class KafkaBrokers:
     listeners: Sequence[Listener]
     authorization: dict[str, str]
     config: Mapping[str, Any]
+    metrics_config: dict[str, Any]
 
 
 @dataclass(frozen=True)

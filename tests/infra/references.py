@@ -15,6 +15,8 @@ OF_CHARTS = {
 }
 """Services that charts make, under the names that our values give them."""
 ENTRANCE = {"app": "entrance", "istio": "entrance"}
+SCRAPED_OF_OTHERS = ("istio-system", "kafka")
+"""Where pods are made by charts and operators, so that none can be looked up."""
 OPERATORS = {
     "networking.istio.io/": "istiod",
     "security.istio.io/": "istiod",
@@ -154,7 +156,7 @@ def _selectors(each: Recorded, index: Index) -> Iterator[str]:
         yield from _peers(each, peers, index)
     elif each.kind == "PodMonitor":
         wanted = spec["selector"].get("matchLabels", {})
-        if each.namespace == "istio-system":
+        if each.namespace in SCRAPED_OF_OTHERS:
             return
         for endpoint in spec["podMetricsEndpoints"]:
             for pod in index.selected(each.namespace, wanted):
