@@ -42,7 +42,7 @@ class Observation:
         }
         data = folder.observe / "data"
         prometheus = Prometheus(data / "prometheus", self._files.prometheus, project.prometheus_port)
-        self._jaeger = Jaeger(data / "jaeger", project.jaeger_port)
+        self._jaeger = Jaeger(data / "jaeger", self._files.jaeger, project.jaeger_port)
         ours: list[Program] = [prometheus] if "prometheus" not in self._given else []
         ours += [self._jaeger] if self._runs_jaeger(build_jaeger) else []
         self.children = {

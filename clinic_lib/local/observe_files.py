@@ -1,11 +1,12 @@
-"""The files of .clinic/observe: what Prometheus and Grafana read, ours or a container's that has the folder mounted.
+"""The files of .clinic/observe: what Prometheus, Jaeger and Grafana read, ours or containers that have it mounted.
 
 prometheus.yaml   scrapes targets.json, evaluates rules/
+jaeger.json       takes traces by OTLP over HTTP, keeps them in memory
 targets.json      every process of the stack; written anew when a service is scaled
 rules/            the project's rules, by the function that [tool.clinic] names as `observe`
 dashboards/       its dashboards, by the same
 grafana/          data sources and dashboards, as Grafana provisions them
-compose.yaml      all three as containers, for who has Docker; .env has their ports
+compose.yaml      all three as containers, for who has Docker; .env has the ports that it has to know
 
 Run as a module (`python -m clinic_lib.local.observe_files MODULE:FUNCTION FOLDER`) it calls the project's function.
 """
@@ -25,6 +26,7 @@ from clinic_lib.local.ports import LOOPBACK
 __all__ = ["ObserveFiles", "Ports", "Target"]
 
 SCRAPED_EVERY = "5s"
+MOST_TRACES = 50_000
 
 
 class Target(NamedTuple):
@@ -53,6 +55,10 @@ class ObserveFiles:
         return self.folder / "prometheus.yaml"
 
     @property
+    def jaeger(self) -> Path:
+        return self.folder / "jaeger.json"
+
+    @property
     def dashboards(self) -> list[Path]:
         return sorted((self.folder / "dashboards").glob("*.json"))
 
@@ -65,13 +71,12 @@ class ObserveFiles:
         for name in ("datasources", "dashboards"):
             (grafana / name).mkdir(parents=True, exist_ok=True)
         # JSON is YAML, too
-        _write(self.prometheus, _configuration())
+        _write(self.prometheus, _prometheus())
+        _write(self.jaeger, _jaeger(ports.jaeger))
         _write(grafana / "datasources" / "clinic.yaml", {"apiVersion": 1, "datasources": data_sources(ports)})
         _write(grafana / "dashboards" / "clinic.yaml", {"apiVersion": 1, "providers": [PROVIDER]})
-        numbers = {**ports._asdict(), "jaeger_otlp": ports.jaeger + 1}
-        (self.folder / ".env").write_text(
-            "".join(f"{name.upper()}_PORT={port}\n" for name, port in numbers.items())
-        )
+        containers = f"PROMETHEUS_PORT={ports.prometheus}\nGRAFANA_PORT={ports.grafana}\n"
+        (self.folder / ".env").write_text(containers)
         (self.folder / "compose.yaml").write_text(files(__package__).joinpath("compose.yaml").read_text())
 
     def write_targets(self, targets: Iterable[Target]) -> None:
@@ -111,11 +116,41 @@ def data_sources(ports: Ports) -> list[dict[str, object]]:
     ]
 
 
-def _configuration() -> dict[str, object]:
+def _prometheus() -> dict[str, object]:
     return {
         "global": {"scrape_interval": SCRAPED_EVERY, "evaluation_interval": SCRAPED_EVERY},
         "rule_files": ["rules/*.yaml"],
         "scrape_configs": [{"job_name": "clinic", "file_sd_configs": [{"files": ["targets.json"]}]}],
+    }
+
+
+def _jaeger(port: int) -> dict[str, object]:
+    """Of the OpenTelemetry collector that Jaeger is."""
+    memory = {"memory": {"max_traces": MOST_TRACES}}
+    return {
+        "extensions": {
+            "jaeger_storage": {"backends": {"here": memory}},
+            "jaeger_query": {
+                "storage": {"traces": "here"},
+                "enable_tracing": False,  # of itself
+                "http": {"endpoint": f"{LOOPBACK}:{port}"},
+                "grpc": {"endpoint": f"{LOOPBACK}:0"},
+            },
+        },
+        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"{LOOPBACK}:{port + 1}"}}}},
+        "processors": {"batch": {}},
+        "exporters": {"jaeger_storage_exporter": {"trace_storage": "here"}},
+        "service": {
+            "extensions": ["jaeger_storage", "jaeger_query"],
+            "pipelines": {
+                "traces": {
+                    "receivers": ["otlp"],
+                    "processors": ["batch"],
+                    "exporters": ["jaeger_storage_exporter"],
+                }
+            },
+            "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "warn"}},
+        },
     }
 
 

@@ -133,7 +133,8 @@ def test_what_is_named_by_url_is_used_instead(observed: Observed, tmp_path: Path
             infrastructure = {each["name"]: each for each in clinic.status()["infrastructure"]}
 
     assert infrastructure["grafana"]["state"] == "elsewhere"
-    assert {uid: source["url"] for uid, source in taking.sources.items()} == {"prometheus": observed.url}
+    assert taking.sources["prometheus"]["url"] == observed.url
+    assert ("jaeger" in taking.sources) is ("jaeger" in infrastructure)
     assert taking.dashboards == {"tiny": {"uid": "tiny", "title": "Tiny", "id": None}}
     assert taking.folders == {"clinic": "Clinic"}
     assert taking.tokens == {"Bearer secret"}
@@ -231,7 +232,6 @@ def test_the_containers_are_pinned_and_know_every_port_they_use(tmp_path: Path) 
 
     given = dict(line.split("=") for line in (tmp_path / ".env").read_text().splitlines())
     assert set(re.findall(r"\$\{(\w+)\}", text)) == given.keys()
-    assert given["JAEGER_OTLP_PORT"] == "16687"
     services = yaml.safe_load(text)["services"]
     assert services.keys() == {"prometheus", "jaeger", "grafana"}
     assert all(re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", each["image"]) for each in services.values())
