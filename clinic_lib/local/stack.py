@@ -87,9 +87,11 @@ class Stack:
         service = self._named(name)
         if not isinstance(service, Replicas):
             raise StackError(f"{name} runs once: only services have replicas.")
-        await service.scale(replicas)
-        if self._observation:
-            self._observation.follow(self._targets())
+        try:
+            await service.scale(replicas)
+        finally:
+            if self._observation:
+                self._observation.follow(self._targets())
 
     def status(self) -> Status:
         """Of every child."""

@@ -1,6 +1,7 @@
 """What `clinic up` asks of Grafana, answered by a server of the test's own: one takes it, one refuses."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -80,7 +81,7 @@ def serving(app: AppT) -> Iterator[tuple[int, AppT]]:
     thread.start()
     try:
         while not server.started:
-            pass
+            time.sleep(0.01)
         yield port, app
     finally:
         server.should_exit = True
