@@ -14,6 +14,13 @@ child       one running program: its state, its start, its end
 replica     one process of a service
 replicas    all processes of one service
 infrastructure  Kafka and PostgreSQL, ours or those the environment names
+prometheus_package  Debian's package of Prometheus, fetched once per machine
+prometheus  Prometheus
+jaeger_build  Jaeger, built with Go once per machine
+jaeger      Jaeger
+observe_files  what Prometheus and Grafana read
+grafana     a Grafana that runs somewhere
+observation  Prometheus, Jaeger and Grafana, ours or those the environment names
 stack       all children of a running `clinic up`
 status      what `clinic status` shows
 control     how commands talk to the stack that runs, over a Unix socket (control_server: its end)

@@ -25,9 +25,16 @@ commands = typer.Typer()
 SystemName = Annotated[
     str | None, typer.Argument(help="A system of pyproject.toml; the first one without it.")
 ]
-ChildName = Annotated[str, typer.Argument(help="A service, kafka or postgresql.")]
-PUBLIC = ("name", "pid", "port", "state")
-COLOURS = {"running": "green", "starting": "yellow", "draining": "yellow", "stopped": "dim", "dead": "red"}
+ChildName = Annotated[str, typer.Argument(help="A service, kafka, postgresql, prometheus or jaeger.")]
+PUBLIC = ("name", "pid", "port", "state", "url")
+COLOURS = {
+    "running": "green",
+    "starting": "yellow",
+    "draining": "yellow",
+    "stopped": "dim",
+    "dead": "red",
+    "elsewhere": "dim",
+}
 
 
 @commands.command()
@@ -39,6 +46,14 @@ def up(
         bool, typer.Option("--infrastructure", help="Kafka and PostgreSQL alone.")
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Erase the data of earlier runs first.")] = False,
+    observe: Annotated[
+        bool,
+        typer.Option("--observe", help="Prometheus beside it, Jaeger and Grafana where they can be had."),
+    ] = False,
+    jaeger: Annotated[
+        bool,
+        typer.Option("--jaeger", help="As --observe; Jaeger is built with Go, which takes minutes once."),
+    ] = False,
 ) -> None:
     """Run a system with Kafka and PostgreSQL, until Ctrl-C."""
     from clinic_lib.local.up import Wanted, up  # noqa: PLC0415 - the other commands are quicker without it
@@ -50,7 +65,7 @@ def up(
         names = list(project.systems)
     else:
         names = [system or next(iter(project.systems))]
-    up(project, Wanted({name: project.system(name) for name in names}, fresh))
+    up(project, Wanted({name: project.system(name) for name in names}, fresh, observe, jaeger))
 
 
 @commands.command()
@@ -135,5 +150,6 @@ def _table(now: Status) -> Table:
     rows += [(entry, "") for entry in now["infrastructure"]]
     for entry, port in rows:
         state = f"[{COLOURS[entry['state']]}]{entry['state']}[/]"
-        table.add_row(entry["name"], str(entry["pid"] or ""), port, state, entry["detail"])
+        detail = entry["detail"] or entry.get("url", "")
+        table.add_row(entry["name"], str(entry["pid"] or ""), port, state, detail)
     return table

@@ -33,6 +33,11 @@ class ClinicFolder:
         return self.path / "postgresql"
 
     @property
+    def observe(self) -> Path:
+        """What Prometheus and Grafana read, and Prometheus' data."""
+        return self.path / "observe"
+
+    @property
     def socket(self) -> str:
         """The shorter of its two paths: a Unix socket's has 107 bytes at most."""
         absolute = str(self.path / "control.sock")
@@ -81,6 +86,7 @@ class ClinicFolder:
         shutil.rmtree(self.postgresql.resolve(), ignore_errors=True)
         self.postgresql.unlink(missing_ok=True)
         shutil.rmtree(self.kafka, ignore_errors=True)
+        shutil.rmtree(self.observe, ignore_errors=True)
 
     def erase_logs(self) -> None:
         """Each run starts with empty logs."""

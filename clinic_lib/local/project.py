@@ -23,6 +23,8 @@ __all__ = ["Project", "ServiceDeclaration", "System", "find_project", "read_proj
 # Not the usual 9092 and 5432: 9092 is the admin port of a service on 8092, and 5432 is often taken.
 KAFKA_PORT = 19092
 POSTGRESQL_PORT = 15432
+PROMETHEUS_PORT = 19090
+JAEGER_PORT = 16686
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -61,25 +63,31 @@ class _ClinicTable(_Table):
     systems: dict[Name, System] = Field(min_length=1)
     kafka_port: Port = KAFKA_PORT
     postgresql_port: Port = POSTGRESQL_PORT
+    prometheus_port: Port = PROMETHEUS_PORT
+    jaeger_port: Port = JAEGER_PORT
+    observe: ModuleAttribute | None = None
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [service.name for system in self.systems.values() for service in system.services]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two services are named {', '.join(sorted(twice))}")
-        if reserved := {"kafka", "postgresql"}.intersection(names):
+        if reserved := {"kafka", "postgresql", "prometheus", "jaeger", "grafana"}.intersection(names):
             raise ValueError(f"no service can be named {', '.join(sorted(reserved))}")
         return self
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project's folder and what it declares."""
+    """A project's folder and what it declares. `observe` names the function that writes its rules and dashboards."""
 
     folder: Path
     systems: Mapping[str, System]
     kafka_port: int = KAFKA_PORT
     postgresql_port: int = POSTGRESQL_PORT
+    prometheus_port: int = PROMETHEUS_PORT
+    jaeger_port: int = JAEGER_PORT
+    observe: str | None = None
 
     def system(self, name: str | None) -> System:
         """The system of that name, without one the first.
@@ -124,4 +132,4 @@ def read_project(folder: Path) -> Project | None:
         raise StackError(f"[tool.clinic] in {folder / 'pyproject.toml'} is wrong: {problems}.") from exc
     if table is None:
         return None
-    return Project(folder, table.systems, table.kafka_port, table.postgresql_port)
+    return Project(folder, **{name: getattr(table, name) for name in _ClinicTable.model_fields})

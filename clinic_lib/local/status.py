@@ -1,17 +1,18 @@
 """What `clinic status` shows."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 __all__ = ["Declared", "InfrastructureStatus", "ServiceStatus", "Status"]
 
 
 class InfrastructureStatus(TypedDict):
-    """Kafka or PostgreSQL; `detail` says how a dead one ended."""
+    """Kafka, PostgreSQL, or what looks at the stack; `detail` says how a dead one ended, `url` where people look."""
 
     name: str
     pid: int | None
     state: str
     detail: str
+    url: NotRequired[str]
 
 
 class Declared(TypedDict):

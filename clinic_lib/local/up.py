@@ -10,6 +10,7 @@ import typer
 from clinic_lib.local.control_server import control_server, problems
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
+from clinic_lib.local.observation import Observation
 from clinic_lib.local.progress import Progress
 from clinic_lib.local.project import Project, System
 from clinic_lib.local.stack import Stack
@@ -21,10 +22,14 @@ ENDS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which systems to run, none for Kafka and PostgreSQL alone; `fresh` erases their data before."""
+    """Which systems to run, none for Kafka and PostgreSQL alone; `fresh` erases their data before, `observe` has
+    Prometheus and the like look at them, `jaeger` has Jaeger built for it.
+    """
 
     systems: Mapping[str, System]
     fresh: bool = False
+    observe: bool = False
+    jaeger: bool = False
 
 
 def up(project: Project, wanted: Wanted) -> None:
@@ -45,7 +50,12 @@ def up(project: Project, wanted: Wanted) -> None:
 
 async def _run(project: Project, wanted: Wanted, folder: ClinicFolder) -> None:
     progress = Progress()
-    stack = Stack(project, list(wanted.systems.values()), folder, progress)
+    observation = (
+        Observation(project, folder, progress, build_jaeger=wanted.jaeger)
+        if wanted.observe or wanted.jaeger
+        else None
+    )
+    stack = Stack(project, list(wanted.systems.values()), folder, progress, observation)
     end = asyncio.Event()
     for number in ENDS_ON:
         asyncio.get_running_loop().add_signal_handler(number, end.set)
@@ -54,6 +64,8 @@ async def _run(project: Project, wanted: Wanted, folder: ClinicFolder) -> None:
             with progress.working("starting"):
                 served = await _unless(end, stack.start_all())
             if served:
+                for name, url in (observation.urls if observation else {}).items():
+                    progress.say(name, url)
                 for line in _ready(wanted.systems, stack):
                     typer.echo(line)
                 await end.wait()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -58,7 +58,10 @@ services = [
 services = [{{ name = "typo", app = "no_such_module:app", port = {typo}, database = false }}]
 """
 
-SERVER_VARIABLES = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
+SERVER_VARIABLES = (
+    *("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    *("PROMETHEUS_URL", "JAEGER_URL", "GRAFANA_URL", "GRAFANA_TOKEN"),
+)
 
 
 class Clinic:
@@ -82,13 +85,14 @@ class Clinic:
         )
 
     @contextmanager
-    def up(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    def up(self, *arguments: str, stderr: IO[str] | None = None) -> Iterator["subprocess.Popen[str]"]:
         """Everything serves inside the block, and has ended after it."""
         process = subprocess.Popen(
             self._command("up", *arguments),
             cwd=self.folder,
             env=self._environment,
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
         assert process.stdout

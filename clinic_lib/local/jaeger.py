@@ -1,0 +1,54 @@
+"""A real Jaeger as a child process: takes the services' traces, keeps them in memory, and answers about them."""
+
+import sys
+from pathlib import Path
+
+from clinic_lib.local import jaeger_build
+from clinic_lib.local.errors import StackError
+from clinic_lib.local.ports import LOOPBACK
+from clinic_lib.local.program import Launch, Say
+from clinic_lib.local.prometheus import answers_at
+from clinic_lib.local.spawn import problem_of
+
+__all__ = ["Jaeger"]
+
+
+class Jaeger:
+    """Answers on `port`, takes traces by OTLP over HTTP on the next one; `folder` is where it runs."""
+
+    name = "jaeger"
+
+    def __init__(self, folder: Path, configuration: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self._configuration = configuration
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return self.port, self.port + 1
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def otlp_endpoint(self) -> str:
+        return f"http://{LOOPBACK}:{self.port + 1}"
+
+    async def prepare(self, say: Say) -> Launch:
+        """Builds the program when it is not there."""
+        program = jaeger_build.find()
+        if program is None:
+            say("building it with Go, once per machine: this takes minutes")
+            if problem := await problem_of(sys.executable, "-m", "clinic_lib.local.jaeger_build", say=say):
+                raise StackError(problem.splitlines()[-1])
+            program = jaeger_build.find()
+            assert program is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Launch(
+            command=(str(program), f"--config={self._configuration}"), folder=self.folder, environment={}
+        )
+
+    async def why_not_serving(self) -> str | None:
+        """It serves when it tells which services it knows."""
+        return await answers_at(f"{self.url}/api/services")

@@ -1,0 +1,76 @@
+"""A real Prometheus as a child process: scrapes every process of the stack, evaluates the project's rules."""
+
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from clinic_lib.local import prometheus_package
+from clinic_lib.local.errors import StackError
+from clinic_lib.local.ports import LOOPBACK
+from clinic_lib.local.program import Launch, Say
+from clinic_lib.local.spawn import problem_of
+
+__all__ = ["Prometheus", "answers_at"]
+
+RETENTION = "7d"
+
+
+class Prometheus:
+    """On `port`; `folder` has its configuration, and takes its data."""
+
+    name = "prometheus"
+
+    def __init__(self, folder: Path, configuration: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self._configuration = configuration
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return (self.port,)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    async def prepare(self, say: Say) -> Launch:
+        """Fetches the program when it is not there."""
+        program = prometheus_package.find()
+        if program is None:
+            say("fetching Debian's package of it, once per machine")
+            # A process of its own, so that an end in the middle of it ends at once.
+            if problem := await problem_of(
+                sys.executable, "-m", "clinic_lib.local.prometheus_package", say=say
+            ):
+                raise StackError(problem.splitlines()[-1])
+            program = prometheus_package.find()
+            assert program is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Launch(
+            command=(
+                str(program),
+                f"--config.file={self._configuration}",
+                f"--storage.tsdb.path={self.folder}",
+                f"--storage.tsdb.retention.time={RETENTION}",
+                f"--web.listen-address={LOOPBACK}:{self.port}",
+                "--enable-feature=exemplar-storage",
+                "--log.level=warn",
+            ),
+            folder=self.folder,
+            environment={},
+        )
+
+    async def why_not_serving(self) -> str | None:
+        """It serves when it says that it is ready."""
+        return await answers_at(f"{self.url}/-/ready")
+
+
+async def answers_at(url: str) -> str | None:
+    """Why nothing useful is answered there; None when it is."""
+    try:
+        timeout = aiohttp.ClientTimeout(total=5)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
+            return None if answer.ok else f"{url} answers {answer.status}"
+    except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+        return f"{url} does not answer ({exc or 'it takes too long'})"
