@@ -67,7 +67,14 @@ class Choreography:
 
     @cached_property
     def starts(self) -> set[str]:
-        return {saga.starts for _, saga in self.sagas}
+        """The events with which paths begin: sagas' starts, and what commands publish that ask for no row."""
+        opened = {
+            event
+            for each in self.handlers
+            if each.kind == "command" and set(each.touches) <= set(each.makes) and not each.own_sql
+            for event in each.answers
+        }
+        return opened.union(saga.starts for _, saga in self.sagas)
 
     def consequences(self, failure: str) -> set[str]:
         """The failure and those that are published because of it."""
@@ -90,7 +97,8 @@ class Choreography:
 
         What only runs when `handler` answers otherwise is not among it.
         """
-        roots = self._roots(handler)
+        strange = {each for each in handler.handles if not self.publishers(each)}
+        roots = {each for each in self.starts if handler in self.walk([each])} | strange
         return [each for each in self.walk(roots, without=handler) if each.kind in ("step", "command")]
 
     def walk(self, roots: Iterable[str], *, without: HandlerFacts | None = None) -> list[HandlerFacts]:
@@ -129,21 +137,3 @@ class Choreography:
 
     def _good_answers(self, handler: HandlerFacts, heard: Collection[str]) -> list[str]:
         return [each for each in handler.answers if not self.is_failure(each) and each not in heard]
-
-    def _roots(self, handler: HandlerFacts) -> set[str]:
-        """The events with which the paths to `handler` begin: what follows from a command alone."""
-        starts = {each for each in self.starts if handler in self.walk([each])}
-        if starts:
-            return starts
-        found, waiting = set[str](), list(handler.handles)
-        roots = set[str]()
-        while waiting:
-            event = waiting.pop()
-            if event in found:
-                continue
-            found.add(event)
-            causes = [cause for each in self.publishers(event) for cause in each.handles]
-            waiting += causes
-            if not causes or any(each.kind == "command" for each in self.publishers(event)):
-                roots.add(event)
-        return roots

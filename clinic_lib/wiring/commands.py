@@ -1,6 +1,6 @@
 """The commands `clinic check`, `clinic graph` and `clinic docs`: they read signatures, and run nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -10,6 +10,8 @@ import typer
 
 from clinic_lib.errors import ClinicError
 from clinic_lib.local.project import find_project
+from clinic_lib.wiring.errors import LookError
+from clinic_lib.wiring.pages import stale, write
 
 __all__ = ["commands"]
 
@@ -30,6 +32,15 @@ class ReportFormat(StrEnum):
     """How findings are told."""
 
     TEXT = "text"
+    JSON = "json"
+
+
+class GraphFormat(StrEnum):
+    """What is drawn."""
+
+    MERMAID = "mermaid"
+    SVG = "svg"
+    DOT = "dot"
     JSON = "json"
 
 
@@ -76,3 +87,43 @@ def check_systems(
 
     question = Question(systems or [], manifests or [], format_ is ReportFormat.JSON, write_baseline)
     raise typer.Exit(run(find_project(), question))
+
+
+@commands.command(epilog="Example: clinic graph reservation --out docs/choreography-reservation.md")
+@cannot_run_is_2
+def graph(
+    system: Annotated[str, typer.Argument(help="A system of pyproject.toml.")],
+    *,
+    format_: Annotated[
+        GraphFormat,
+        typer.Option(
+            "--format",
+            help="mermaid: a page of Markdown with all pictures; svg: the flow, drawn by Graphviz; dot: what that is "
+            "drawn of; json: the manifest, for `--manifest` elsewhere.",
+        ),
+    ] = GraphFormat.MERMAID,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing: say whether --out is what it should be.")
+    ] = False,
+    manifests: Manifests = None,
+) -> None:
+    """Draw a system: who hears what, a run that ends well, and what each failure undoes."""
+    from clinic_lib.wiring.drawing import draw  # noqa: PLC0415 - other commands are quicker without it
+
+    text = draw(find_project(), system, format_, manifests or [])
+    if out is None:
+        if check:
+            raise LookError("--check compares a file: say which by --out.")
+        typer.echo(text, nl=False)
+        return
+    _write_or_compare({out: text}, check, f"clinic graph {system} --format {format_} --out {out}")
+
+
+def _write_or_compare(files: Mapping[Path, str], check: bool, command: str) -> None:
+    if not check:
+        write(files)
+        return
+    for path in (old := stale(files)):
+        typer.echo(f"{path} is stale: write it again by `{command}`.", err=True)
+    raise typer.Exit(bool(old))
