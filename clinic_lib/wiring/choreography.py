@@ -76,13 +76,13 @@ class Choreography:
         }
         return opened.union(saga.starts for _, saga in self.sagas)
 
-    def consequences(self, failure: str) -> set[str]:
+    def consequences(self, failure: str) -> list[str]:
         """The failure and those that are published because of it."""
-        found, waiting = set[str](), [failure]
+        found, waiting = list[str](), [failure]
         while waiting:
-            event = waiting.pop()
+            event = waiting.pop(0)
             if event not in found:
-                found.add(event)
+                found.append(event)
                 reached = [answer for each in self.reactors(event) for answer in each.answers]
                 waiting += [each for each in reached if self.is_failure(each)]
         return found
@@ -104,7 +104,7 @@ class Choreography:
     def walk(self, roots: Iterable[str], *, without: HandlerFacts | None = None) -> list[HandlerFacts]:
         """All functions that run after `roots`, and those that publish them, as long as nothing fails."""
         heard, ran = set[str](), dict[str, HandlerFacts]()
-        waiting = list(roots)
+        waiting = sorted(roots)
         for root in waiting:
             ran |= {each.full_name: each for each in self.publishers(root) if each is not without}
         while waiting:

@@ -120,6 +120,34 @@ def graph(
     _write_or_compare({out: text}, check, f"clinic graph {system} --format {format_} --out {out}")
 
 
+@commands.command(epilog="Example: clinic docs clinic --serve 8099")
+@cannot_run_is_2
+def docs(
+    system: Annotated[str, typer.Argument(help="A system of pyproject.toml.")],
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write them into this folder.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--serve", metavar="PORT", min=1, max=65535, help="Show them on this port, until Ctrl-C."
+        ),
+    ] = None,
+) -> None:
+    """Write a system's documents: OpenAPI and AsyncAPI of each service and of all together, and a page to read."""
+    from clinic_lib.wiring.drawing import documents  # noqa: PLC0415 - other commands are quicker without it
+    from clinic_lib.wiring.serving import serve  # noqa: PLC0415
+
+    if out is None and port is None:
+        raise LookError("Say --out DIR to write the documents, or --serve PORT to look at them.")
+    files = documents(find_project(), system)
+    if out is not None:
+        write({out / path: text for path, text in files.items()})
+        typer.echo(f"{len(files)} files are in {out}")
+    if port is not None:
+        typer.echo(f"http://127.0.0.1:{port} shows the documents of {system}; Ctrl-C ends it")
+        serve(files, port)
+
+
 def _write_or_compare(files: Mapping[Path, str], check: bool, command: str) -> None:
     if not check:
         write(files)

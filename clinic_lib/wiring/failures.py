@@ -30,8 +30,9 @@ def compensation_missing(system: Choreography) -> Iterator[Finding]:
                     missing.setdefault((service, failure), {}).update({each.full_name: each for each in done})
                     published_by.setdefault((service, failure), publisher)
     for (service, failure), steps in missing.items():
-        heard = sorted(system.consequences(failure), key=lambda each: each != failure)
-        yield _finding(service, heard, list(steps.values()), published_by[service, failure])
+        yield _finding(
+            service, system.consequences(failure), list(steps.values()), published_by[service, failure]
+        )
 
 
 def _done_before(system: Choreography, publisher: HandlerFacts) -> dict[str, list[HandlerFacts]]:

@@ -39,7 +39,7 @@ def cycle_without_exit(system: Choreography) -> Iterator[Finding]:
     """No steps that answer to each other whatever they decide. A compensation runs once, so it ends a circle."""
     always: dict[str, dict[str, HandlerFacts]] = {}
     for step in (each for each in system.handlers if each.kind == "step" and each.outcomes):
-        for event in set[str](step.outcomes[0]).intersection(*step.outcomes):
+        for event in sorted(set(step.outcomes[0]).intersection(*step.outcomes)):
             for heard in step.handles:
                 always.setdefault(heard, {}).setdefault(event, step)
     told = set[str]()

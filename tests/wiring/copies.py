@@ -6,9 +6,12 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
+from typer.testing import CliRunner, Result
+
+from clinic_lib.cli import app
 from clinic_lib.local.project import read_project
 from clinic_lib.wiring.changes import baseline_of, baseline_stale, read_baseline, since
 from clinic_lib.wiring.check import check
@@ -60,6 +63,11 @@ class Copy:
     def agree(self, system: str) -> None:
         """As `clinic check SYSTEM --write-baseline`."""
         (self.folder / "schemas" / f"{system}.json").write_text(baseline_of(self.manifest(system)).text())
+
+    def run(self, *arguments: str) -> Result:
+        """The command `clinic`, in this folder."""
+        with _modules_of(self.folder), chdir(self.folder):
+            return CliRunner().invoke(app, arguments)
 
     def statement_at(self, file: str, line: int) -> str:
         """The whole statement that begins there."""
