@@ -92,6 +92,17 @@ class Choreography:
         triggers = [each for each in handler.handles if not self.is_failure(each)]
         return handler.kind == "command" or bool(triggers)
 
+    def together(self, handler: HandlerFacts) -> set[str]:
+        """The rows that it touches, and those of its service that some function touches together with one of them."""
+        rows, grows = set(handler.touches), True
+        while grows:
+            before = len(rows)
+            for each in self.services[handler.service].handlers:
+                if not rows.isdisjoint(each.touches):
+                    rows.update(each.touches)
+            grows = len(rows) > before
+        return rows
+
     def before(self, handler: HandlerFacts) -> list[HandlerFacts]:
         """What may have been done in a saga, before it or beside it, when `handler` runs; not what follows a failure.
 

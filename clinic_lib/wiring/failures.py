@@ -5,9 +5,12 @@ is published, before its publisher or beside it. A service undoes it by a compen
 that is published because of it. The one that publishes the failure needs none when the function that does has
 the service's rows in hand: then it decides itself what becomes of them. A step that answers with the failure has
 done nothing, and a failure that answers to another one asks for nothing that the other did not.
+
+Rows that one function touches together belong together, so a compensation that is handed a diagnosis undoes
+what was done to its prescriptions, too, but not what another step of the service did to rows of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from clinic_lib.wiring.choreography import Choreography
 from clinic_lib.wiring.findings import Finding
@@ -17,7 +20,7 @@ __all__ = ["compensation_missing"]
 
 
 def compensation_missing(system: Choreography) -> Iterator[Finding]:
-    """For each service and failure that it does not hear of."""
+    """For each service and failure: the steps that nobody undoes."""
     missing: dict[tuple[str, str], dict[str, HandlerFacts]] = {}
     published_by: dict[tuple[str, str], HandlerFacts] = {}
     for publisher in system.handlers:
@@ -26,13 +29,15 @@ def compensation_missing(system: Choreography) -> Iterator[Finding]:
             continue
         for service, done in _done_before(system, publisher).items():
             for failure in failures:
-                if not _undoes(system, service, failure) and not _has_in_hand(publisher, done):
-                    missing.setdefault((service, failure), {}).update({each.full_name: each for each in done})
+                undoing = _undoing(system, service, failure)
+                if publisher.service == service:
+                    undoing.append(publisher)
+                if left := _left(system, done, undoing):
+                    missing.setdefault((service, failure), {}).update({each.full_name: each for each in left})
                     published_by.setdefault((service, failure), publisher)
     for (service, failure), steps in missing.items():
-        yield _finding(
-            service, system.consequences(failure), list(steps.values()), published_by[service, failure]
-        )
+        heard = system.consequences(failure)
+        yield _finding(service, heard, list(steps.values()), published_by[service, failure])
 
 
 def _done_before(system: Choreography, publisher: HandlerFacts) -> dict[str, list[HandlerFacts]]:
@@ -44,19 +49,24 @@ def _done_before(system: Choreography, publisher: HandlerFacts) -> dict[str, lis
     return done
 
 
-def _undoes(system: Choreography, service: str, failure: str) -> bool:
-    return any(
-        each.service == service and each.kind == "compensation"
+def _undoing(system: Choreography, service: str, failure: str) -> list[HandlerFacts]:
+    return [
+        each
         for event in system.consequences(failure)
         for each in system.reactors(event)
-    )
+        if each.service == service and each.kind == "compensation"
+    ]
 
 
-def _has_in_hand(publisher: HandlerFacts, done: list[HandlerFacts]) -> bool:
-    rows = {row for each in done for row in each.touches}
-    return publisher.service == done[0].service and (
-        publisher.own_sql or not rows.isdisjoint(publisher.touches)
-    )
+def _left(
+    system: Choreography, done: Sequence[HandlerFacts], undoing: Sequence[HandlerFacts]
+) -> list[HandlerFacts]:
+    """What of `done` none of `undoing` reaches: by its name, by rows that belong together, or by SQL."""
+    if any(each.own_sql for each in undoing):
+        return []
+    names = {each.compensates for each in undoing}
+    rows = {row for each in undoing for row in system.together(each)}
+    return [each for each in done if each.name not in names and rows.isdisjoint(system.together(each))]
 
 
 def _finding(service: str, heard: list[str], steps: list[HandlerFacts], publisher: HandlerFacts) -> Finding:
@@ -72,7 +82,7 @@ def _finding(service: str, heard: list[str], steps: list[HandlerFacts], publishe
         about=failure,
         place=first.place,
         wrong=f"{publisher.full_name} may publish the failure {failure} when {service} has done {names}, "
-        f"and {service} undoes nothing: it has no compensation for {' or '.join(heard)}",
+        f"and {service} has no compensation that undoes it, for {' or '.join(heard)}",
         write=f"@service.compensation({first.name})\n"
         f"def undo_{first.name}({parameters}) -> None: ...\n"
         f'# or, when nothing is to be undone: service.waive("compensation-missing", {first.name}, reason="…")',

@@ -44,7 +44,7 @@ def test_a_finding_is_1_and_says_rule_place_what_is_wrong_and_what_to_write(copy
     assert first.startswith("compensation-missing  services/reservation/seat/domain.py:")
     assert wrong == (
         "  order.cancel may publish the failure OrderCancelled when seat has done reserve, "
-        "and seat undoes nothing: it has no compensation for OrderCancelled."
+        "and seat has no compensation that undoes it, for OrderCancelled."
     )
     assert write[:2] == [
         "    @service.compensation(reserve)",

@@ -231,3 +231,40 @@ def test_a_waiver_that_matches_nothing_is_found() -> None:
     assert finding.about == "store.keep"
     assert finding.place.file == "test_failure_rule.py"
     assert finding.write == "take the waiver away"
+
+
+def test_rows_of_its_own_are_not_undone_by_the_compensation_of_another_step() -> None:
+    def charge(event: Placed, purchase: Purchase | None) -> None: ...
+
+    def give_money_back(event: Cancelled, purchase: Purchase | None) -> None: ...
+
+    half = called("store", undone(keep, give_back), lambda service: service.step(charge))
+    whole = called("store", undone(keep, give_back), undone(charge, give_money_back))
+
+    assert about(buy(cancels), half) == [("Cancelled", ("store.charge",))]
+    assert about(buy(cancels), whole) == []
+
+
+def test_rows_that_a_function_touches_together_are_undone_together() -> None:
+    def charge(event: Placed, purchase: Purchase | None) -> None: ...
+
+    def count(event: Kept, purchase: Purchase | None, shelf: Shelf) -> None: ...
+
+    store = called("store", undone(keep, give_back), *(each_step(each) for each in (charge, count)))
+
+    assert about(buy(cancels), store) == []
+
+
+def each_step(step: Callable[..., object]) -> Callable[[Service], None]:
+    def declare(service: Service) -> None:
+        service.step(step)
+
+    return declare
+
+
+def test_a_compensation_with_sql_of_its_own_may_undo_anything() -> None:
+    async def undo(event: Cancelled, done: Kept, tx: AsyncConnection) -> None: ...
+
+    def charge(event: Placed, purchase: Purchase | None) -> None: ...
+
+    assert about(buy(cancels), called("store", undone(keep, undo), each_step(charge))) == []
