@@ -45,6 +45,12 @@ class Baseline(BaseModel):
     def text(self) -> str:
         return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
+    def place(self, path: str, name: str) -> Place:
+        """Where an event or a service stands in its file."""
+        lines = self.text().splitlines()
+        found = next((n for n, line in enumerate(lines, 1) if line.startswith(f'  "{name}":')), 1)
+        return Place(file=path, line=found)
+
 
 def baseline_of(manifest: Manifest) -> Baseline:
     """What this repository's services publish, hear and answer now."""
@@ -74,12 +80,23 @@ def read_baseline(path: Path) -> Baseline | None:
 
 def baseline_stale(baseline: Baseline, manifest: Manifest, path: str) -> Iterator[Finding]:
     """A change that breaks nobody is taken into the baseline, too: else the next one is compared with too little."""
-    if baseline.text() != baseline_of(manifest).text():
+    now = baseline_of(manifest)
+    names = [
+        name
+        for name in {**baseline.events, **now.events}
+        if baseline.events.get(name) != now.events.get(name)
+    ]
+    names += [
+        f"{service}'s requests"
+        for service in {**baseline.operations, **now.operations}
+        if baseline.operations.get(service) != now.operations.get(service)
+    ]
+    if names:
         yield Finding(
             rule="baseline-stale",
             about=manifest.system,
-            place=Place(file=path, line=1),
-            wrong=f"{path} is not what {manifest.system} is now",
+            place=baseline.place(path, names[0]),
+            wrong=f"{path} does not have {', '.join(names)} as it is now",
             write=f"clinic check {manifest.system} --write-baseline",
         )
 
@@ -94,13 +111,14 @@ def since(baseline: Baseline, manifest: Manifest, path: str) -> Iterator[Finding
             yield Finding(
                 rule="schema-incompatible",
                 about=name,
-                place=Place(file=path, line=1),
+                place=baseline.place(path, name),
                 wrong=f"no service declares {name} any more, and records of it stand in the log",
                 write=f"class {name}(…): ...  # until no consumer has to read one; then waive it, with the reason",
             )
     services = {each.name: each for each in manifest.services}
     for service, operations in baseline.operations.items():
-        yield from _operations(services.get(service), service, operations, path)
+        place = baseline.place(path, service)
+        yield from _operations(services.get(service), service, operations, place)
 
 
 def written_otherwise(system: Choreography) -> Iterator[Finding]:
@@ -160,13 +178,12 @@ def _changed(agreed: _Agreed, event: EventFacts) -> Iterator[Finding]:
 
 
 def _operations(
-    service: ServiceFacts | None, name: str, operations: Sequence[OperationFacts], path: str
+    service: ServiceFacts | None, name: str, operations: Sequence[OperationFacts], place: Place
 ) -> Iterator[Finding]:
     """A client's requests are answered as before."""
     now = {each.request: each for each in service.operations} if service else {}
     for was in operations:
         requests = [each.place for each in service.handlers if each.request == was.request] if service else []
-        place = requests[0] if requests else Place(file=path, line=1)
         problems: list[str] = []
         if was.request not in now:
             problems = ["it is not answered any more"]
@@ -176,7 +193,7 @@ def _operations(
             yield Finding(
                 rule="operation-gone",
                 about=f"{name}.{was.request}",
-                place=place,
+                place=requests[0] if requests else place,
                 wrong=f"{was.request} of {name}: {problem}",
                 write="the old request stays, until no client sends it; then `clinic check --write-baseline`",
             )

@@ -8,7 +8,7 @@ import typer
 
 from clinic_lib.local.project import Project
 from clinic_lib.wiring import report
-from clinic_lib.wiring.changes import baseline_of, baseline_stale, read_baseline, since
+from clinic_lib.wiring.changes import Baseline, baseline_of, baseline_stale, read_baseline, since
 from clinic_lib.wiring.check import check, without_waived
 from clinic_lib.wiring.choreography import Choreography
 from clinic_lib.wiring.errors import LookError
@@ -16,7 +16,7 @@ from clinic_lib.wiring.findings import Finding
 from clinic_lib.wiring.manifest import Manifest, read_manifest
 from clinic_lib.wiring.systems import load, manifest_of
 
-__all__ = ["Question", "run"]
+__all__ = ["Question", "findings", "run"]
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,29 @@ def run(project: Project, question: Question) -> bool:
     return any(found.values())
 
 
-def _checked(project: Project, system: Choreography, ours: Manifest, write: bool) -> Sequence[Finding]:
+def findings(system: Choreography, ours: Manifest, baseline: Baseline | None, path: str) -> list[Finding]:
+    """All that is found; that the baseline is stale is told when nothing is broken, since it can't be written then."""
+    if baseline is None:
+        return check(system)
+    broken = list(since(baseline, ours, path))
+    stale = () if _not_waived(system, broken) else baseline_stale(baseline, ours, path)
+    return check(system, [*broken, *stale])
+
+
+def _checked(project: Project, system: Choreography, ours: Manifest, write: bool) -> list[Finding]:
     path = project.folder / "schemas" / f"{ours.system}.json"
     told = str(path.relative_to(project.folder))
     baseline = read_baseline(path)
-    broken = list(since(baseline, ours, told)) if baseline else []
-    if write:
-        waivers = [each for service in system.services.values() for each in service.waivers]
-        if left := [each for each in without_waived(broken, waivers) if each in broken]:
-            return left
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(baseline_of(ours).text())
-        typer.echo(f"{told} is written", err=True)
-        baseline = None
-    stale = baseline_stale(baseline, ours, told) if baseline else ()
-    return check(system, [*broken, *stale])
+    if not write:
+        return findings(system, ours, baseline, told)
+    if baseline and (left := _not_waived(system, list(since(baseline, ours, told)))):
+        return left
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(baseline_of(ours).text())
+    typer.echo(f"{told} is written", err=True)
+    return findings(system, ours, baseline_of(ours), told)
+
+
+def _not_waived(system: Choreography, broken: Sequence[Finding]) -> list[Finding]:
+    waivers = [each for service in system.services.values() for each in service.waivers]
+    return [each for each in without_waived(broken, waivers) if each in broken]

@@ -86,7 +86,7 @@ def check_systems(
     from clinic_lib.wiring.checking import Question, run  # noqa: PLC0415 - other commands are quicker without it
 
     question = Question(systems or [], manifests or [], format_ is ReportFormat.JSON, write_baseline)
-    raise typer.Exit(run(find_project(), question))
+    raise typer.Exit(int(run(find_project(), question)))
 
 
 @commands.command(epilog="Example: clinic graph reservation --out docs/choreography-reservation.md")
@@ -154,4 +154,4 @@ def _write_or_compare(files: Mapping[Path, str], check: bool, command: str) -> N
         return
     for path in (old := stale(files)):
         typer.echo(f"{path} is stale: write it again by `{command}`.", err=True)
-    raise typer.Exit(bool(old))
+    raise typer.Exit(int(bool(old)))

@@ -82,7 +82,7 @@ def _finding(service: str, heard: list[str], steps: list[HandlerFacts], publishe
         about=failure,
         place=first.place,
         wrong=f"{publisher.full_name} may publish the failure {failure} when {service} has done {names}, "
-        f"and {service} has no compensation that undoes it, for {' or '.join(heard)}",
+        f"and {service} has no compensation on {' or '.join(heard)} that undoes it",
         write=f"@service.compensation({first.name})\n"
         f"def undo_{first.name}({parameters}) -> None: ...\n"
         f'# or, when nothing is to be undone: service.waive("compensation-missing", {first.name}, reason="…")',

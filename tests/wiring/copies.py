@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from clinic_lib.cli import app
 from clinic_lib.local.project import read_project
-from clinic_lib.wiring.changes import baseline_of, baseline_stale, read_baseline, since
-from clinic_lib.wiring.check import check
+from clinic_lib.wiring.changes import baseline_of, read_baseline
+from clinic_lib.wiring.checking import findings
 from clinic_lib.wiring.choreography import Choreography
 from clinic_lib.wiring.findings import Finding
 from clinic_lib.wiring.manifest import Manifest
@@ -57,8 +57,7 @@ class Copy:
         manifest, path = self.manifest(system), f"schemas/{system}.json"
         baseline = read_baseline(self.folder / path)
         assert baseline
-        changed = [*since(baseline, manifest, path), *baseline_stale(baseline, manifest, path)]
-        return check(Choreography([manifest]), changed)
+        return findings(Choreography([manifest]), manifest, baseline, path)
 
     def agree(self, system: str) -> None:
         """As `clinic check SYSTEM --write-baseline`."""

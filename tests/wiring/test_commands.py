@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.wiring.copies import Copy
@@ -44,7 +48,7 @@ def test_a_finding_is_1_and_says_rule_place_what_is_wrong_and_what_to_write(copy
     assert first.startswith("compensation-missing  services/reservation/seat/domain.py:")
     assert wrong == (
         "  order.cancel may publish the failure OrderCancelled when seat has done reserve, "
-        "and seat has no compensation that undoes it, for OrderCancelled."
+        "and seat has no compensation on OrderCancelled that undoes it."
     )
     assert write[:2] == [
         "    @service.compensation(reserve)",
@@ -125,7 +129,7 @@ def test_a_manifest_of_another_system_or_of_one_s_own_service_is_refused(copy: C
 
 def test_a_baseline_takes_what_breaks_nobody_and_refuses_what_does(copy: Copy) -> None:
     contracts, baseline = "services/reservation/contracts.py", copy.folder / "schemas/reservation.json"
-    customer = "    customer: Text\n"
+    customer, agreed_before = "    customer: Text\n", baseline.read_text()
     edit(copy, contracts, customer, customer + "    note: Text | None = None\n")
     stale = copy.run("check", "reservation")
     written = copy.run("check", "reservation", "--write-baseline")
@@ -134,7 +138,11 @@ def test_a_baseline_takes_what_breaks_nobody_and_refuses_what_does(copy: Copy) -
     refused = copy.run("check", "reservation", "--write-baseline")
 
     assert stale.exit_code == 1
-    assert stale.stdout.startswith("baseline-stale  schemas/reservation.json:1")
+    rule, wrong, write, _ = stale.stdout.splitlines()
+    line = agreed_before.splitlines().index('  "OrderPlaced": {') + 1
+    assert rule == f"baseline-stale  schemas/reservation.json:{line}"
+    assert wrong == "  schemas/reservation.json does not have OrderPlaced as it is now."
+    assert write == "    clinic check reservation --write-baseline"
     assert (written.exit_code, written.stderr) == (0, "schemas/reservation.json is written\n")
     assert (refused.exit_code, baseline.read_text()) == (1, agreed)
     assert "for readers of version 1, customer is not there, and is read" in refused.stdout
@@ -148,11 +156,9 @@ def test_what_is_broken_with_a_reason_is_taken_and_the_waiver_then_goes(copy: Co
     written = copy.run("check", "reservation", "--write-baseline")
     after = copy.run("check", "reservation")
 
-    assert [each.split()[0] for each in waived.stdout.splitlines() if each[0] != " "] == [
-        "baseline-stale",
-        "reservation:",
-    ]
-    assert written.exit_code == 0
+    rules = [each.split()[0] for each in waived.stdout.splitlines() if each[0] != " "]
+    assert rules == ["baseline-stale", "reservation:"]
+    assert (written.exit_code, written.stdout.split()[0]) == (1, "waiver-unused")
     assert after.stdout.startswith("waiver-unused  services/reservation/order/app.py:")
 
 
@@ -160,6 +166,54 @@ WAIVED = """from services.reservation.contracts import OrderPlaced
 
 service.waive("schema-incompatible", OrderPlaced, reason="no reader is older than this")
 app = service.asgi()"""
+
+
+def test_a_picture_of_services_of_other_systems_is_refused(copy: Copy, tmp_path: Path) -> None:
+    manifest = str(tmp_path / "manifest.json")
+    copy.run("graph", "reservation", "--format", "json", "--out", manifest)
+
+    result = copy.run("graph", "clinic", "--manifest", manifest)
+
+    assert (result.exit_code, result.stderr) == (2, "A manifest is of reservation, not of clinic.\n")
+
+
+def test_a_service_that_is_wired_wrongly_is_2_and_says_where(copy: Copy) -> None:
+    edit(copy, SEAT, "service.step(domain.reserve)", "service.projection(domain.reserve)")
+
+    result = copy.run("check", "reservation")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(
+        "Service seat is wired wrongly: reserve: a projection returns rows, no events"
+    )
+    assert "seat/domain.py:" in result.stderr
+
+
+def test_documents_are_shown_until_they_are_not_looked_at_any_more(copy: Copy) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "clinic_lib.cli", "docs", "reservation", "--serve", str(port)]
+    serving = subprocess.Popen(command, cwd=copy.folder, stdout=subprocess.PIPE, text=True)
+    assert serving.stdout
+
+    said = serving.stdout.readline()
+    page = _get(f"http://127.0.0.1:{port}/")
+    serving.send_signal(signal.SIGINT)
+
+    assert said == f"http://127.0.0.1:{port} shows the documents of reservation; Ctrl-C ends it\n"
+    assert "OrderPlaced" in page
+    assert serving.wait(10) in (0, 130, -signal.SIGINT)
+    serving.stdout.close()
+
+
+def _get(url: str) -> str:
+    for _ in range(100):
+        try:
+            return httpx2.get(url).text
+        except httpx2.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(url)
 
 
 def test_a_strange_baseline_is_2(copy: Copy) -> None:
