@@ -112,7 +112,9 @@ def asyncapi(service: Described) -> dict[str, Any]:
             "schemas": _schemas([*received, *(each for each in sent if each not in received)], "validation"),
         },
     }
-    return with_message_examples(document)
+    return with_message_examples(
+        document, {e.declaration.type: e.declaration.key for e in {**received, **sent}}
+    )
 
 
 def _message(event: type[Event]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 __all__ = ["example", "with_message_examples", "with_request_examples"]
 
 BY_FORMAT = {
-    "date": "2026-01-31",
-    "date-time": "2026-01-31T09:30:00Z",
+    "date": "1985-12-10",
+    "date-time": "2025-01-31T09:30:00Z",
     "time": "09:30:00",
     "uuid": "0198c0de-0000-7000-8000-000000000001",
     "uri-reference": "about:blank",
@@ -46,19 +46,15 @@ def with_request_examples(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def with_message_examples(document: dict[str, Any]) -> dict[str, Any]:
-    """An AsyncAPI document in which each message has one."""
+def with_message_examples(document: dict[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    """An AsyncAPI document in which each message has one; `keys` names the field that is a message's key."""
     components = document["components"]
     for name, message in components["messages"].items():
         payload = example(message["payload"], components["schemas"])
         if payload is not None:
-            key = (
-                message["payload"]["properties"]["subject"]["description"].split(",")[0].removeprefix("the ")
-            )
-            payload["subject"] = str(payload["data"][key])
-            message["examples"] = [
-                {"name": name, "headers": {"type": name, "id": MESSAGE_ID}, "payload": payload}
-            ]
+            payload["subject"] = str(payload["data"][keys[name]])
+            headers = {"type": name, "id": MESSAGE_ID}
+            message["examples"] = [{"name": name, "headers": headers, "payload": payload}]
     return document
 
 

@@ -167,9 +167,8 @@ def _with_definitions(schemas: Mapping[str, Any], name: str) -> dict[str, Any]:
     waiting = _references(schemas[name])
     while waiting:
         each = waiting.pop()
-        if each not in needed:
-            needed[each] = schemas[each]
-            waiting += _references(schemas[each])
+        waiting += _references(schemas[each]) if each not in needed else []
+        needed[each] = schemas[each]
     found: dict[str, Any] = schemas[name] | ({"$defs": dict(sorted(needed.items()))} if needed else {})
     return found
 

@@ -90,6 +90,9 @@ CHANGES = [
 ]
 
 
+ELSEWHERE = Change("another log", [('topic="reservation"', 'topic="orders"')])
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return Copy(tmp_path_factory.mktemp("copy"))
@@ -146,18 +149,47 @@ def test_an_event_that_is_gone_is_waived_by_its_name(copy: Copy) -> None:
     assert [each.rule for each in left] == ["baseline-stale"]
 
 
-def test_a_service_elsewhere_with_another_class_for_an_event_is_found(copy: Copy) -> None:
+def found_with_seat_of(copy: Copy, change: Change) -> list[Finding]:
+    """The system, with the service `seat` as another repository has it."""
     ours = copy.manifest("reservation")
-    narrower = CHANGES[8].applied((copy.folder / CONTRACTS).read_text())
-    with copy.edited(CONTRACTS, narrower):
+    with copy.edited(CONTRACTS, change.applied((copy.folder / CONTRACTS).read_text())):
         theirs = copy.manifest("reservation")
-    seat = next(each for each in theirs.services if each.name == "seat")
-    rest = ours.model_copy(update={"services": tuple(e for e in ours.services if e.name != "seat")})
+    seat = tuple(each for each in theirs.services if each.name == "seat")
+    rest = tuple(each for each in ours.services if each.name != "seat")
+    parts = [ours.model_copy(update={"services": rest}), theirs.model_copy(update={"services": seat})]
+    return [each for each in check(Choreography(parts)) if each.rule == "schema-incompatible"]
 
-    found = check(Choreography([rest, theirs.model_copy(update={"services": (seat,)})]))
 
-    assert {(each.rule, each.about) for each in found} == {("schema-incompatible", "OrderPlaced")}
-    assert "seat can't read each OrderPlaced as it is published: quantity has maximum" in found[0].wrong
+def test_a_service_elsewhere_with_another_class_for_an_event_is_found(copy: Copy) -> None:
+    (finding,) = found_with_seat_of(copy, CHANGES[8])
+
+    assert finding.about == "OrderPlaced"
+    assert "seat can't read each OrderPlaced as it is published: quantity has maximum" in finding.wrong
+
+
+def test_a_service_elsewhere_that_looks_for_an_event_in_another_log_is_found(copy: Copy) -> None:
+    found = found_with_seat_of(copy, ELSEWHERE)
+
+    assert all("its topic, key or failure is another one there" in each.wrong for each in found)
+    assert "OrderPlaced" in [each.about for each in found]
+
+
+def test_a_service_elsewhere_that_reads_older_versions_by_an_upcaster_is_right(copy: Copy) -> None:
+    assert found_with_seat_of(copy, CHANGES[3]) == []
+
+
+def test_a_version_never_goes_down(copy: Copy) -> None:
+    contracts = (copy.folder / CONTRACTS).read_text()
+    baseline = copy.folder / "schemas/reservation.json"
+    agreed = baseline.read_text()
+
+    newer = contracts.replace("OrderConfirmed(ReservationEvent", "OrderConfirmed(ReservationEvent, version=2")
+    with copy.edited(CONTRACTS, newer):
+        copy.agree("reservation")
+    (finding,) = copy.findings("reservation")
+    baseline.write_text(agreed)
+
+    assert finding.wrong == "OrderConfirmed: its version was 2 and is 1"
 
 
 def test_what_a_command_takes_stays(copy: Copy) -> None:

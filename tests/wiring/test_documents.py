@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from pydantic import BaseModel, Field
 from starlette.testclient import TestClient
 
-from clinic_lib.examples import example, with_request_examples
+from clinic_lib.examples import example, with_message_examples, with_request_examples
 from clinic_lib.local.project import read_project
 from clinic_lib.messages import Id, LongText, PastDate, Text
 from clinic_lib.wiring import merged
@@ -217,6 +217,11 @@ def test_where_no_example_can_be_made_there_is_none(model: type[BaseModel]) -> N
     media: dict[str, Any] = {"schema": schema}
     document = {"paths": {"/": {"post": {"content": {"application/json": media}}}}}
 
+    message: dict[str, Any] = {"payload": schema}
+    messages = {"components": {"messages": {"Message": message}, "schemas": schema.get("$defs", {})}}
+
     assert example(schema, schema.get("$defs", {})) is None
+    with_message_examples(messages, {"Message": "key"})
+    assert "examples" not in message
     with_request_examples(document | {"components": {"schemas": schema.get("$defs", {})}})
     assert "example" not in media

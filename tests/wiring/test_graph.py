@@ -9,13 +9,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from clinic_lib.saga import Saga
+from clinic_lib.service import Service
 from clinic_lib.wiring import flow, graph
 from clinic_lib.wiring.choreography import Choreography
 from clinic_lib.wiring.errors import LookError
 from clinic_lib.wiring.manifest import Manifest, read_manifest
 from clinic_lib.wiring.pages import stale
 from tests.wiring.copies import ROOT, Copy
-from tests.wiring.market import buy, called, manifest
+from tests.wiring.market import Confirmed, Filed, Placed, buy, called, manifest
 
 SYSTEMS = ("clinic", "reservation")
 
@@ -106,6 +108,27 @@ def test_a_system_without_a_saga_has_its_flow_alone() -> None:
 
     assert "```mermaid\nflowchart" in text
     assert "sequenceDiagram" not in text
+
+
+def test_a_saga_that_no_command_begins_has_no_story() -> None:
+    def open_(event: Filed) -> Placed:
+        raise NotImplementedError
+
+    def owns(service: Service) -> None:
+        service.step(open_)
+        service.saga(Saga("purchase", starts=Placed, ends=(Confirmed,)))
+
+    assert "when all goes well" not in graph.page(Choreography([manifest(called("owner", owns))]))
+
+
+def test_what_graphviz_refuses_is_said(copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "dot"
+    broken.write_text("#!/bin/sh\necho 'syntax error in line 1' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(LookError, match="Graphviz can't draw it: syntax error in line 1"):
+        graph.svg(Choreography([copy.manifest("reservation")]))
 
 
 def test_the_pictures_are_the_same_whatever_python_draws_by_lot() -> None:

@@ -18,6 +18,7 @@ from tests.wiring.market import (
     called,
     cancel,
     found,
+    manifest,
 )
 
 
@@ -181,3 +182,27 @@ def test_an_end_is_told_by_the_owner_or_by_others() -> None:
 
     assert about("end-shared", tells, steps("store", keep)) == []
     assert about("end-shared", tells, steps("store", keep, confirm)) == ["Confirmed"]
+
+
+def test_an_owner_without_rows_has_nothing_to_learn_from_an_end() -> None:
+    def open_(event: Filed) -> Placed:
+        raise NotImplementedError
+
+    owner = called("owner", lambda service: service.step(open_), owns(Confirmed))
+
+    assert about("end-unheard", owner, steps("store", keep, confirm)) == []
+
+
+def test_a_step_may_answer_with_several_events_or_none() -> None:
+    def many(event: Kept) -> list[Confirmed]:
+        raise NotImplementedError
+
+    def both(event: Kept) -> tuple[Confirmed, Filed | None]:
+        raise NotImplementedError
+
+    (store,) = manifest(steps("store", many, both)).services
+
+    assert [each.outcomes for each in store.handlers] == [
+        (("Confirmed",), ()),
+        (("Confirmed", "Filed"), ("Confirmed",)),
+    ]

@@ -90,3 +90,10 @@ def test_a_field_more_is_refused_by_who_takes_no_other() -> None:
     strict = Inner.model_json_schema() | {"additionalProperties": False}
 
     assert list(unreadable(strict, Wider.model_json_schema())) == ["phone is refused"]
+
+
+def test_a_list_of_types_is_a_union() -> None:
+    maybe = {"type": ["string", "null"]}
+
+    assert list(unreadable(maybe, {"type": "null"})) == []
+    assert list(unreadable({"type": "string"}, maybe)) == ["it may be null, and is read as string"]
