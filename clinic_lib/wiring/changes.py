@@ -96,7 +96,7 @@ def baseline_stale(baseline: Baseline, manifest: Manifest, path: str) -> Iterato
             rule="baseline-stale",
             about=manifest.system,
             place=baseline.place(path, names[0]),
-            wrong=f"{path} does not have {', '.join(names)} as it is now",
+            wrong=f"{path} is not up to date about {', '.join(names)}",
             write=f"clinic check {manifest.system} --write-baseline",
         )
 
