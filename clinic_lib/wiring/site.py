@@ -68,14 +68,17 @@ def _service(name: str, openapi: Mapping[str, Any]) -> str:
 
 
 def _request(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    shown = ""
-    if "requestBody" in operation:
-        shown += _example("takes", operation["requestBody"])
+    shown = _example("takes", operation["requestBody"]) if "requestBody" in operation else ""
+    refusals = []
     for status, answer in operation["responses"].items():
-        shown += f'<p>{status} <span class="quiet">{escape(answer["description"])}</span></p>'
-        shown += _example("", answer) if status < "300" else ""
-    said = escape(operation.get("summary") or operation["operationId"])
-    return _details(f"<code>{method.upper()} {escape(path)}</code> {said}", shown)
+        said = f'{status} <span class="quiet">{escape(answer["description"])}</span>'
+        if status < "300":
+            shown += f"<p>{said}</p>{_example('', answer)}"
+        else:
+            refusals.append(f"<li>{said}</li>")
+    name = operation["operationId"].removeprefix(f"{operation['tags'][0]}_").replace("_", " ")
+    summary = f"<code>{method.upper()} {escape(path)}</code> {escape(operation.get('summary') or name)}"
+    return _details(summary, f"{shown}<ul>{''.join(refusals)}</ul>")
 
 
 def _event(system: Choreography, event: EventFacts, message: Mapping[str, Any]) -> str:
