@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from clinic_lib.commands import CommandEndpoint
+from clinic_lib.examples import with_message_examples, with_request_examples
 from clinic_lib.handlers import Handler
 from clinic_lib.ledger import Sagas
 from clinic_lib.messages import Event
-from clinic_lib.problems import PROBLEM_SCHEMA
+from clinic_lib.problems import PROBLEM_SCHEMA, title_of
 from clinic_lib.queries import DEFAULT_LIMIT, FILTER_TEXT, LARGEST_ID, LARGEST_LIMIT, Query
 from clinic_lib.saga import notices_of
 
@@ -23,6 +24,7 @@ __all__ = ["asyncapi", "openapi"]
 
 REFERENCE = "#/components/schemas/{model}"
 ID_SCHEMA = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 REASONS = {
     400: "The body is not valid JSON",
     404: "There is no such resource",
@@ -59,12 +61,13 @@ def openapi(service: Described, commands: Sequence[CommandEndpoint]) -> dict[str
         }
     models = [query.model for query in service.queries]
     schemas = _schemas(models, "serialization") | _schemas([each.body for each in commands], "validation")
-    return {
+    written: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": service.name, "version": _version()},
         "paths": paths,
         "components": {"schemas": {"Problem": PROBLEM_SCHEMA} | schemas},
     }
+    return with_request_examples(written)
 
 
 def asyncapi(service: Described) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def asyncapi(service: Described) -> dict[str, Any]:
                 "channel": {"$ref": channel},
                 "messages": [{"$ref": f"{channel}/messages/{event.declaration.type}"}],
             }
-    return {
+    document = {
         "asyncapi": "3.0.0",
         "info": {"title": service.name, "version": _version()},
         "defaultContentType": "application/cloudevents+json",
@@ -109,6 +112,9 @@ def asyncapi(service: Described) -> dict[str, Any]:
             "schemas": _schemas([*received, *(each for each in sent if each not in received)], "validation"),
         },
     }
+    return with_message_examples(
+        document, {e.declaration.type: e.declaration.key for e in {**received, **sent}}
+    )
 
 
 def _message(event: type[Event]) -> dict[str, Any]:
@@ -135,7 +141,7 @@ def _message(event: type[Event]) -> dict[str, Any]:
                 },
                 "correlationid": {"type": "string", "format": "uuid"},
                 "causationid": {"type": "string", "format": "uuid"},
-                "traceparent": {"type": "string"},
+                "traceparent": {"type": "string", "examples": [TRACEPARENT]},
                 "dataversion": {"const": event.declaration.version},
                 "data": {"$ref": REFERENCE.format(model=event.__name__)},
             },
@@ -209,14 +215,17 @@ def _schemas(models: Sequence[type[BaseModel]], mode: Any) -> dict[str, Any]:
 
 
 def _problems(*statuses: int) -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="Problem")}}}
-    answers: dict[str, Any] = {
-        str(each): {"description": REASONS[each], "content": content} for each in statuses
-    }
+    answers: dict[str, Any] = {str(each): _problem(each) for each in statuses}
     if "503" in answers:
         retry = {"Retry-After": {"schema": {"type": "string"}}}
         answers["503"] = answers["503"] | {"headers": retry}
     return answers
+
+
+def _problem(status: int) -> dict[str, Any]:
+    said = {"type": "about:blank", "title": title_of(status), "status": status, "detail": REASONS[status]}
+    media = {"schema": {"$ref": REFERENCE.format(model="Problem")}, "example": said}
+    return {"description": REASONS[status], "content": {"application/problem+json": media}}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class EventDeclaration:
 
     `key` names the field with the saga's id: it is the Kafka key, the unit of order and of parking.
     `failure` marks an event that makes earlier steps of its saga be compensated. `version` is that of the
-    event's fields; records say it as `dataversion`, without one they are of version 1.
+    event's fields; records say it as `dataversion`, without one they are of version 1. A `fact` is told to
+    whoever wants to know: no service has to do something about it.
     """
 
     type: str
@@ -104,6 +105,7 @@ class EventDeclaration:
     key: str
     failure: bool = False
     version: int = 1
+    fact: bool = False
 
     @property
     def aggregate(self) -> str:
@@ -136,6 +138,7 @@ class Event(Message):
         key: str = "",
         failure: bool = False,
         version: int = 1,
+        fact: bool = False,
         abstract: bool = False,
     ) -> None:
         """For type checkers; pydantic hands the same keywords on when the class is complete."""
@@ -149,6 +152,7 @@ class Event(Message):
         key: str = "",
         failure: bool = False,
         version: int = 1,
+        fact: bool = False,
         abstract: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -165,7 +169,7 @@ class Event(Message):
             )
         if key not in cls.model_fields:
             raise WiringError(f"event {cls.__name__} has no field {key!r}, which is its key", cls)
-        cls.declaration = EventDeclaration(cls.__name__, topic, key, failure, version)
+        cls.declaration = EventDeclaration(cls.__name__, topic, key, failure, version, fact)
         cls.upcasters = {}
 
     @classmethod

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from clinic_lib.errors import CommandError, InvalidError, UnavailableError
 
-__all__ = ["PROBLEM_SCHEMA", "http_exception", "problem", "problem_of", "server_error"]
+__all__ = ["PROBLEM_SCHEMA", "http_exception", "problem", "problem_of", "server_error", "title_of"]
 
 PROBLEM_SCHEMA = {
     "type": "object",
@@ -36,6 +36,10 @@ TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """RFC 9110's names, which Python's `http` has from 3.13 on."""
 
 
+def title_of(status: int) -> str:
+    return TITLES.get(status) or HTTPStatus(status).phrase
+
+
 def problem(
     status: int,
     detail: str,
@@ -46,7 +50,7 @@ def problem(
     """An `application/problem+json` answer; `errors` lists each wrong field."""
     content: dict[str, Any] = {
         "type": "about:blank",
-        "title": TITLES.get(status) or HTTPStatus(status).phrase,
+        "title": title_of(status),
         "status": status,
         "detail": detail,
     }

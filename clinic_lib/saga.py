@@ -80,6 +80,7 @@ class Saga:
                     f"saga {name}: {end.__name__} has another topic or key than its start", caller
                 )
         self.name = name
+        self.place = caller
         self.starts = starts
         self.ends = tuple(ends)
         self.deadline = deadline

@@ -9,7 +9,6 @@ app = service.asgi()
 """
 
 import re
-import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from starlette.routing import BaseRoute, Route
 from clinic_lib import documents
 from clinic_lib.admin import admin_server
 from clinic_lib.commands import CommandEndpoint
+from clinic_lib.declarations import Declarations
 from clinic_lib.errors import WiringError
 from clinic_lib.handlers import Function, Handler, Kind, inspect_handler
 from clinic_lib.http_metrics import HttpMetrics
@@ -47,7 +47,7 @@ __all__ = ["Service"]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
-class Service:
+class Service(Declarations):
     """Typed functions and what binds them: each method registers one and returns it unchanged.
 
     `name` is the consumer group, the metric label and the Kubernetes name. `kafka` is a FastStream router for
@@ -56,13 +56,7 @@ class Service:
     """
 
     def __init__(self, name: str, *, system: str) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            caller = traceback.extract_stack(limit=2)[0]
-            raise WiringError(
-                f"service {name!r}: a name is lower case letters, digits and underscores", caller
-            )
-        self.name = name
-        self.system = system
+        super().__init__(name, system)
         self.handlers: list[Handler] = []
         self.queries: list[Query] = []
         self.sagas: list[Saga] = []
@@ -89,11 +83,16 @@ class Service:
 
         return register
 
-    def saga(self, saga: Saga) -> None:
-        """Own a saga: know how each instance stands. The service that publishes its start does."""
+    def saga(self, saga: Saga, *, restorable: bool = False) -> None:
+        """Own a saga: know how each instance stands. The service that publishes its start does.
+
+        `restorable`: its functions bear that its database is set back to an earlier time; `clinic check` looks.
+        """
         if any(each.name == saga.name for each in self.sagas):
             raise WiringError(f"service {self.name} has two sagas named {saga.name}", saga.starts)
         self.sagas.append(saga)
+        if restorable:
+            self.restorable.append(saga)
 
     def deadline(self, saga: Saga) -> Callable[[FunctionT], FunctionT]:
         """Decide what becomes of an instance that has not ended in time, given the event that began it.
@@ -208,6 +207,7 @@ class Service:
             exception_handlers={HTTPException: http_exception, Exception: server_error},
             lifespan=self._lifespan,
         )
+        app.state.service, app.state.documents = self, {"openapi": openapi, "asyncapi": asyncapi}
         app.router.redirect_slashes = False
         app.add_middleware(HttpMetrics, service=self.name)
         return app

@@ -71,7 +71,7 @@ class DiagnosisOpened(ClinicEvent):
     """The patient waits for the doctor."""
 
 
-class DiagnosisUpdated(ClinicEvent):
+class DiagnosisUpdated(ClinicEvent, fact=True):
     """The diagnosis's status followed from what happened to its examinations."""
 
     status: DiagnosisStatus

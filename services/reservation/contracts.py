@@ -67,7 +67,7 @@ class SeatsRefused(ReservationEvent, failure=True):
     reason: LongText
 
 
-class SeatsReleased(ReservationEvent):
+class SeatsReleased(ReservationEvent, fact=True):
     """The order was cancelled: its seats are free again."""
 
     seat_id: Id

@@ -6,7 +6,7 @@ from services.reservation.order import domain
 
 service = Service("order", system="reservation")
 
-service.saga(reservation)
+service.saga(reservation, restorable=True)
 place = service.command("POST", "/orders")(domain.place)
 service.command("POST", "/orders/{order_id}/cancellation")(domain.cancel)
 service.step(domain.confirm)
