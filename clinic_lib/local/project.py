@@ -9,7 +9,7 @@ services = [
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
@@ -61,6 +61,7 @@ class _ClinicTable(_Table):
     systems: dict[Name, System] = Field(min_length=1)
     kafka_port: Port = KAFKA_PORT
     postgresql_port: Port = POSTGRESQL_PORT
+    regenerate: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -74,12 +75,13 @@ class _ClinicTable(_Table):
 
 @dataclass(frozen=True)
 class Project:
-    """A project's folder and what it declares."""
+    """A project's folder and what it declares; `regenerate` are commands to run after a service is added."""
 
     folder: Path
     systems: Mapping[str, System]
     kafka_port: int = KAFKA_PORT
     postgresql_port: int = POSTGRESQL_PORT
+    regenerate: Sequence[str] = ()
 
     def system(self, name: str | None) -> System:
         """The system of that name, without one the first.
@@ -124,4 +126,4 @@ def read_project(folder: Path) -> Project | None:
         raise StackError(f"[tool.clinic] in {folder / 'pyproject.toml'} is wrong: {problems}.") from exc
     if table is None:
         return None
-    return Project(folder, table.systems, table.kafka_port, table.postgresql_port)
+    return Project(folder, table.systems, table.kafka_port, table.postgresql_port, table.regenerate)
