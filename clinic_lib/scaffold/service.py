@@ -1,5 +1,7 @@
 """A new service: three files of code, its tests, and its line wherever services are listed."""
 
+from collections.abc import Iterable
+
 from clinic_lib.local.project import Project
 from clinic_lib.scaffold import pyproject
 from clinic_lib.scaffold.change import Change
@@ -62,6 +64,8 @@ def _values(contracts: Contracts, names: ServiceNames) -> dict[str, str]:
     failures = [each.__name__ for each in contracts.failures]
     new = [f"{names.class_name}Opened", f"{names.class_name}Withdrawn"]
     imports = sorted({contracts.starts.__name__, *failures, *new})
+    if names.class_name in imports:
+        raise ScaffoldError(f"{contracts.path} has {names.class_name} already: choose another name.")
     return {
         "name": names.name,
         "Name": names.class_name,
@@ -75,9 +79,24 @@ def _values(contracts: Contracts, names: ServiceNames) -> dict[str, str]:
         "base": contracts.base,
         "key": contracts.key,
         "failure": _union("Failure", failures),
-        "imports": "\n".join(f"    {each}," for each in imports),
-        "constructed": "\n".join(f"    {each}.model_construct({contracts.key}=7)," for each in failures),
+        "imports": _one_a_line(imports),
+        "tested": _tested(contracts, names, imports),
+        "constructed": _one_a_line(f"{each}.model_construct(**KEY)" for each in failures),
     }
+
+
+def _one_a_line(items: Iterable[str]) -> str:
+    return "\n".join(f"    {each}," for each in items)
+
+
+def _tested(contracts: Contracts, names: ServiceNames, imports: list[str]) -> str:
+    """The tests' imports, as the modules sort."""
+    events = f"from {contracts.module} import (\n{_one_a_line(imports)}\n)"
+    package = f"from {names.package} import domain"
+    wiring = f"from {names.package}.app import service"
+    row = f"from {names.package}.domain import {names.class_name}"
+    blocks = {contracts.module: [events], names.package: [package, wiring, row]}
+    return "\n".join(line for _, lines in sorted(blocks.items()) for line in lines)
 
 
 def _union(name: str, classes: list[str]) -> str:
