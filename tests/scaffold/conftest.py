@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,6 @@ LEFT_OUT = (
     ".benchmarks",
 )
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 def copied(to: Path) -> Path:
     """With the checkers' caches, so that they look again only at what is new."""
@@ -30,12 +27,12 @@ def copied(to: Path) -> Path:
 
 
 def run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    """A Python module and its arguments, on the packages of that folder."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "NO_COLOR": "1"}
+    """A program of this environment, on the packages of that folder."""
+    program = Path(sys.executable).with_name(command[0])
     return subprocess.run(
-        [sys.executable, "-m", *command],
+        [str(program), *command[1:]],
         cwd=folder,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(folder), "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         timeout=250,
@@ -44,7 +41,7 @@ def run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def clinic(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return run(folder, "clinic_lib", *arguments)
+    return run(folder, "python", "-m", "clinic_lib", *arguments)
 
 
 @pytest.fixture(scope="module")
