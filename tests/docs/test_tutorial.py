@@ -64,7 +64,7 @@ def entered(reader: Reader, block: Block) -> str:
 
 
 def follow(reader: Reader, steps: list[Block]) -> list[str]:
-    wrong = []
+    wrong: list[str] = []
     for block in steps:
         if block.language == "console":
             wrong += reader.converse(block)
