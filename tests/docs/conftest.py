@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OURS = ("PYTHONPATH", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "VIRTUAL_ENV", "ADMIN_TOKEN")
 """What this suite may have in its environment, and a user has not."""
+
+
+STARTS_WITHIN_SECONDS = 180.0
+"""A whole clinic with its servers, on a busy machine."""
 
 
 @pytest.fixture(scope="session")
@@ -45,29 +50,19 @@ def outside(wheel: Path) -> Mapping[str, str]:
 
 
 @contextmanager
-def running(
-    command: list[str], folder: Path, environment: Mapping[str, str], ready: str
-) -> Iterator["subprocess.Popen[str]"]:
-    """Runs inside the block, from when it has printed a line with `ready` in it."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=dict(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+def running(command: list[str], folder: Path, environment: Mapping[str, str], ready: str) -> Iterator[Path]:
+    """Runs inside the block, from when it has printed `ready`; what it prints is in the file."""
+    printed = folder / "printed.log"
+    with printed.open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=folder, env=dict(environment), stdout=file, stderr=subprocess.STDOUT
+        )
     try:
-        assert process.stdout is not None
-        printed: list[str] = []
-        for line in process.stdout:
-            printed.append(line)
-            if ready in line:
-                break
-        else:
-            raise AssertionError("".join(printed))
-        yield process
+        until = time.monotonic() + STARTS_WITHIN_SECONDS
+        while ready not in printed.read_text():
+            assert process.poll() is None and time.monotonic() < until, printed.read_text()
+            time.sleep(0.1)
+        yield printed
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.wait(30)

@@ -1,5 +1,6 @@
 """The package, as it is installed where this repository is not."""
 
+import asyncio
 import re
 import subprocess
 import zipfile
@@ -106,7 +107,7 @@ async def test_the_readmes_service_takes_an_order_and_publishes_it(
     command = [str(alone / ".venv/bin/python"), "-m", "clinic_lib.server", "order:app"]
 
     with running(command, alone, environment, "Uvicorn running"):
-        answer = httpx2.post(f"http://127.0.0.1:{port}/orders", json={"item": "a chair"}, timeout=20)
+        answer = await order_a_chair(f"http://127.0.0.1:{port}/orders")
         listed = httpx2.get(f"http://127.0.0.1:{port}/orders", timeout=20).json()
         event = await first_record(kafka_bootstrap_servers, topic)
 
@@ -117,6 +118,13 @@ async def test_the_readmes_service_takes_an_order_and_publishes_it(
     assert b'"item":"a chair"' in event
 
 
+async def order_a_chair(url: str) -> httpx2.Response:
+    """Sent again while the service says that its tables are not there yet."""
+    while (answer := httpx2.post(url, json={"item": "a chair"}, timeout=20)).status_code == 503:
+        await asyncio.sleep(0.2)
+    return answer
+
+
 async def make_database(server: str, name: str) -> None:
     connection = await asyncpg.connect(server)
     await connection.execute(f'create database "{name}"')
@@ -124,10 +132,14 @@ async def make_database(server: str, name: str) -> None:
 
 
 async def first_record(servers: str, topic: str) -> bytes:
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        record = await consumer.getone()
-    finally:
-        await consumer.stop()
-    return bytes(record.value or b"")
+    """Asked anew when nothing comes: one that meets a topic in the making may wait for ever."""
+    for _ in range(6):
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            return bytes((await asyncio.wait_for(consumer.getone(), 5)).value or b"")
+        except TimeoutError:
+            continue
+        finally:
+            await consumer.stop()
+    raise AssertionError(f"there is nothing in {topic}")
