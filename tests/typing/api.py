@@ -1,9 +1,9 @@
-"""What users write, as the type checkers see it. A line with `# wrong` must be an error of each, any other one of none."""
+"""What users write, as type checkers see it. A line with `# wrong` is an error of each, any other one of none."""
 
 from datetime import datetime, timedelta
+from typing import assert_type
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
-from typing_extensions import assert_type
 
 from clinic_lib.errors import Refused
 from clinic_lib.messages import Command, Event, Id, Text
