@@ -11,11 +11,14 @@ import inspect
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 
 from clinic_lib.errors import ClinicError, CommandError
 from clinic_lib.problems import TITLES
 
 __all__ = ["ADVICE", "PAGE", "STATUSES", "errors", "page", "statuses"]
+
+ErrorT = TypeVar("ErrorT", bound=ClinicError)
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "errors.md"
@@ -90,7 +93,8 @@ def errors() -> list[type[ClinicError]]:
     """All classes of errors, those of the command's parts too, in the order in which they are declared."""
     for module in sorted(ROOT.glob("clinic_lib/*/errors.py")):
         importlib.import_module(".".join(module.relative_to(ROOT).with_suffix("").parts))
-    return [each for each in (ClinicError, *_below(ClinicError)) if each.__module__.startswith("clinic_lib.")]
+    every: list[type[ClinicError]] = [ClinicError, *_below(ClinicError)]
+    return [each for each in every if each.__module__.startswith("clinic_lib.")]
 
 
 def _answered(folder: Path) -> Iterator[int]:
@@ -102,7 +106,7 @@ def _answered(folder: Path) -> Iterator[int]:
                     yield status
 
 
-def _below(error: type[ClinicError]) -> Iterator[type[ClinicError]]:
+def _below(error: type[ErrorT]) -> Iterator[type[ErrorT]]:
     for each in error.__subclasses__():
         yield each
         yield from _below(each)

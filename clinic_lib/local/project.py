@@ -1,11 +1,13 @@
 """The [tool.clinic] table of a project's pyproject.toml: its systems and their services.
 
+```toml
 [tool.clinic.systems.clinic]
 demo = "services.clinic.demo:main"
 services = [
     { name = "reception", app = "services.clinic.reception.app:app", port = 8081 },
     { name = "gateway", app = "services.gateway.app:app", port = 8088, database = false },
 ]
+```
 """
 
 import tomllib
