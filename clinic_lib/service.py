@@ -2,10 +2,8 @@
 
 ```python
 service = Service("seat", system="reservation")
-
 @service.step
 def reserve(event: OrderPlaced, seat: Seat) -> SeatsReserved | SeatsRefused: ...
-
 app = service.asgi()
 ```
 """
