@@ -8,6 +8,7 @@ from clinic_lib.errors import ClinicError
 from clinic_lib.local.commands import commands as local_commands
 from clinic_lib.operate.dead_letters import dead_letters
 from clinic_lib.operate.sagas import sagas
+from clinic_lib.scaffold.commands import new
 from clinic_lib.wiring.commands import commands as wiring_commands
 
 __all__ = ["app", "main"]
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(local_commands)
 app.add_typer(wiring_commands)
+app.add_typer(new, name="new")
 app.add_typer(sagas, name="sagas")
 app.add_typer(dead_letters, name="dead-letters")
 

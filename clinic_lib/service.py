@@ -1,11 +1,11 @@
 """A service: what its author declares, checked at import, and served as an ASGI app.
 
+```python
 service = Service("seat", system="reservation")
-
 @service.step
 def reserve(event: OrderPlaced, seat: Seat) -> SeatsReserved | SeatsRefused: ...
-
 app = service.asgi()
+```
 """
 
 import re

@@ -1,15 +1,17 @@
 """The [tool.clinic] table of a project's pyproject.toml: its systems and their services.
 
+```toml
 [tool.clinic.systems.clinic]
 demo = "services.clinic.demo:main"
 services = [
     { name = "reception", app = "services.clinic.reception.app:app", port = 8081 },
     { name = "gateway", app = "services.gateway.app:app", port = 8088, database = false },
 ]
+```
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
@@ -66,6 +68,7 @@ class _ClinicTable(_Table):
     prometheus_port: Port = PROMETHEUS_PORT
     jaeger_port: Port = JAEGER_PORT
     observe: ModuleAttribute | None = None
+    regenerate: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -79,7 +82,11 @@ class _ClinicTable(_Table):
 
 @dataclass(frozen=True)
 class Project:
-    """A project's folder and what it declares. `observe` names the function that writes its rules and dashboards."""
+    """A project's folder and what it declares.
+
+    `observe` names the function that writes its rules and dashboards; `regenerate` are commands to run after a
+    service is added.
+    """
 
     folder: Path
     systems: Mapping[str, System]
@@ -88,6 +95,7 @@ class Project:
     prometheus_port: int = PROMETHEUS_PORT
     jaeger_port: int = JAEGER_PORT
     observe: str | None = None
+    regenerate: Sequence[str] = ()
 
     def system(self, name: str | None) -> System:
         """The system of that name, without one the first.
