@@ -1,6 +1,5 @@
 """The ledger of one batch: what its events mean for the instances of the sagas that the service owns."""
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +9,13 @@ from uuid import UUID
 
 from clinic_lib import metrics
 from clinic_lib.keys import key_of
+from clinic_lib.logs import logger
 from clinic_lib.messages import Envelope, Event
 from clinic_lib.saga import Freed, Saga, Stuck
 
 __all__ = ["Change", "Ledger", "Sagas", "Start"]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Sagas:
@@ -149,4 +149,4 @@ class Ledger:
             if change.stuck:
                 metrics.sagas_stuck.labels(service, name).inc(len(change.stuck))
                 services = ", ".join(str(notice["service"]) for notice in change.stuck.values())
-                log.error("instances.stuck: %s %s in %s", name, key, services)
+                log.error("ledger.stuck", saga=name, saga_key=key, services=services)

@@ -31,7 +31,9 @@ from clinic_lib.commands import CommandEndpoint
 from clinic_lib.errors import WiringError
 from clinic_lib.handlers import Function, Handler, Kind, inspect_handler
 from clinic_lib.http_metrics import HttpMetrics
+from clinic_lib.http_trace import TraceRequests
 from clinic_lib.ledger import Sagas
+from clinic_lib.logs import configure_logging
 from clinic_lib.problems import http_exception, server_error
 from clinic_lib.queries import Query, resource_row
 from clinic_lib.row_gauge import RowGauge
@@ -40,7 +42,7 @@ from clinic_lib.runtime import Runtime
 from clinic_lib.saga import Saga
 from clinic_lib.settings import ServiceSettings, load_settings
 from clinic_lib.storage import View
-from clinic_lib.telemetry import configure_logging
+from clinic_lib.tracing import tracing
 
 __all__ = ["Service"]
 
@@ -210,6 +212,7 @@ class Service:
         )
         app.router.redirect_slashes = False
         app.add_middleware(HttpMetrics, service=self.name)
+        app.add_middleware(TraceRequests)
         return app
 
     @property
@@ -234,7 +237,8 @@ class Service:
         )
         broker.include_router(self.kafka)
         runtime = self._runtime = Runtime(self, settings, broker)
-        async with admin_server(settings, ready=runtime.ready, routes=runtime.admin_routes()):
+        admin = admin_server(settings, ready=runtime.ready, routes=runtime.admin_routes())
+        async with tracing(self.name), admin:
             await runtime.start()
             try:
                 yield
