@@ -84,14 +84,15 @@ class Exporter:
             self._wake.set()
 
     def _run(self) -> None:
-        pause = self._pause
+        trouble = 0.0
         while not self._ending:
-            self._wake.wait(pause)
-            self._wake.clear()
-            if self._flush(self._collector.seconds):
-                pause = self._pause
+            if trouble:
+                self._wait_in_trouble(trouble)
             else:
-                self._wait_in_trouble(pause := min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * pause)))
+                self._wake.wait(self._pause)
+                self._wake.clear()
+            taken = self._flush(self._collector.seconds)
+            trouble = 0.0 if taken else min(LONGEST_PAUSE_SECONDS, max(1.0, 2 * trouble))
         self._flush(min(LAST_FLUSH_SECONDS, self._collector.seconds))
         self._disconnect()
 

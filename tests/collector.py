@@ -4,9 +4,10 @@ import gzip
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR, socket
 from threading import Lock, Thread
 from typing import Any
 
@@ -97,6 +98,16 @@ def _collected(service: str, span: trace_pb2.Span) -> Collected:
     )
 
 
+class _Server(ThreadingHTTPServer):
+    def __init__(self, *arguments: Any) -> None:
+        self.connections: list[socket] = []
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+
 @contextmanager
 def running_collector(port: int = 0, *, keep: bool = True) -> Iterator[Collector]:
     """A collector on a port of its own, or on this one; without `keep` it only counts."""
@@ -119,7 +130,7 @@ def running_collector(port: int = 0, *, keep: bool = True) -> Iterator[Collector
         def log_message(self, *args: object) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = _Server(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     collector.address = f"http://127.0.0.1:{server.server_port}"
@@ -128,3 +139,6 @@ def running_collector(port: int = 0, *, keep: bool = True) -> Iterator[Collector
     finally:
         server.shutdown()
         server.server_close()
+        for each in server.connections:
+            with suppress(OSError):
+                each.shutdown(SHUT_RDWR)
