@@ -46,6 +46,7 @@ def tell_the_stories(gateway: httpx2.Client, box_office: httpx2.Client) -> None:
     visit.wait_for_the_doctor()
     visit.prescribe(DISEASE)
     visit.give_result(visit.created_examination())
+    visit.ends_as("in_treatment", "examined", "examined")
     visit.complete()
     cancelled = Visit(gateway, NAME)
     cancelled.wait_for_the_doctor()
@@ -95,8 +96,9 @@ def break_a_view(clinic: Clinic, gateway: httpx2.Client) -> None:
 
 def append_broken_records(clinic: Clinic) -> None:
     """Of a known type: with a name where the fields should be, and one that no field takes."""
+    before = malformed(clinic)
     real = next(
-        record for record in read_log(clinic) if dict(record.headers)["type"] == b"ReceptionRegistered"
+        record for record in read_log(clinic) if dict(record.headers).get("type") == b"ReceptionRegistered"
     )
     wire = orjson.loads(real.value)
     wire["data"]["patient"] = {"name": NAME * 100, "birth_date": SSN}
