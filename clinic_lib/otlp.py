@@ -16,8 +16,7 @@ from threading import Event, Thread
 from time import monotonic
 from urllib.parse import urlsplit
 
-from prometheus_client import Counter
-
+from clinic_lib import metrics
 from clinic_lib.logs import describe, logger
 from clinic_lib.otlp_encoding import Span, encode
 
@@ -29,9 +28,6 @@ LAST_FLUSH_SECONDS = 1.0
 STOPS_WITHIN_SECONDS = 1.5
 WARN_SECONDS = 60.0
 TRY_AGAIN = (429, 502, 503, 504)
-
-exported = Counter("clinic_tracing_exported_total", "Spans that the collector took", ["service"])
-dropped = Counter("clinic_tracing_dropped_total", "Spans that were lost, by reason", ["service", "reason"])
 
 log = logger(__name__)
 
@@ -121,7 +117,7 @@ class Exporter:
                 self._lose(len(batch), "refused")
                 self._warn(f"it answers {status}")
             else:
-                exported.labels(self._service).inc(len(batch))
+                metrics.spans_exported.labels(self._service).inc(len(batch))
         return True
 
     def _put_back(self, batch: list[Span], why: str) -> None:
@@ -136,7 +132,7 @@ class Exporter:
 
     def _lose(self, count: int, reason: str) -> None:
         if count:
-            dropped.labels(self._service, reason).inc(count)
+            metrics.spans_dropped.labels(self._service, reason).inc(count)
 
     def _warn(self, why: str) -> None:
         if monotonic() - self._warned >= WARN_SECONDS:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from clinic_lib import documents
@@ -190,21 +190,13 @@ class Service:
                     f"service {self.name} owns the saga {saga.name}, but no function publishes its start",
                     saga.starts,
                 )
-        openapi, asyncapi = documents.openapi(self, endpoints), documents.asyncapi(self)
-
-        async def serve_openapi(request: Request) -> Response:
-            return JSONResponse(openapi)
-
-        async def serve_asyncapi(request: Request) -> Response:
-            return JSONResponse(asyncapi)
-
         app = Starlette(
             routes=[
                 *(Route(query.path, self._serve_many(query)) for query in self.queries),
                 *(Route(query.path + "/{id}", self._serve_one(query)) for query in self.queries),
                 *(Route(each.path, self._serve_command(each), methods=["POST"]) for each in endpoints),
-                Route("/openapi.json", serve_openapi),
-                Route("/asyncapi.json", serve_asyncapi),
+                documents.route("/openapi.json", documents.openapi(self, endpoints)),
+                documents.route("/asyncapi.json", documents.asyncapi(self)),
                 *self._routes,
             ],
             exception_handlers={HTTPException: http_exception, Exception: server_error},
