@@ -1,6 +1,5 @@
 """What every call of the admin port shares: paging, parameters, JSON, and errors that are problems."""
 
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clinic_lib.errors import CommandError, InvalidError, TransientError, UnavailableError
+from clinic_lib.logs import logger
 from clinic_lib.problems import problem_of
 from clinic_lib.queries import DEFAULT_LIMIT, FILTER_TEXT, LARGEST_ID, LARGEST_LIMIT, number_parameter
 
 __all__ = ["following", "guarded", "json", "page", "text_parameter"]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -31,7 +31,7 @@ def guarded(answer: Endpoint) -> Endpoint:
         except CommandError as exc:
             return problem_of(exc)
         except Exception as exc:
-            log.exception("admin.request failed: %s", request.url.path)
+            log.exception("admin.request_failed", route=getattr(request.scope.get("route"), "path", ""))
             return problem_of(exc)
         return response
 

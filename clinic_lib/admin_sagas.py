@@ -1,6 +1,5 @@
 """Sagas on the admin port: how the instances stand that this service owns, and what it has handled of others."""
 
-import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from clinic_lib.handlers import Kind
 from clinic_lib.history import History
 from clinic_lib.inbox import RETENTION
 from clinic_lib.ledger import Sagas
+from clinic_lib.logs import describe, logger
 from clinic_lib.messages import fast_uuid
 from clinic_lib.queries import FILTER_TEXT
 from clinic_lib.saga import Saga, SagaState
@@ -27,7 +27,7 @@ from clinic_lib.storage import SCHEMA, Database
 
 __all__ = ["SagaRoutes"]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 STATES: tuple[SagaState, ...] = get_args(SagaState)
 MOST_IDS = 1_000
@@ -97,7 +97,7 @@ class SagaRoutes:
         try:
             events = await self._history.of(declared.topic, found["key"], found["started_at"])
         except (KafkaError, OSError, TimeoutError) as exc:
-            log.warning("admin.history can't be read: %r", exc)
+            log.warning("admin.history_failed", error=describe(exc))
             return json(found | {"history": None})
         return json(found | {"history": events})
 

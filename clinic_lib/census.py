@@ -5,7 +5,6 @@ a look took, the later is the next. While the database is away the figures stay 
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import product
@@ -14,7 +13,7 @@ from typing import get_args
 
 from clinic_lib import metrics
 from clinic_lib.dead_letter import LetterState
-from clinic_lib.errors import TransientError
+from clinic_lib.logs import describe, logger, unexpected
 from clinic_lib.row_gauge import RowGauge
 from clinic_lib.storage import SCHEMA, Database
 
@@ -43,7 +42,7 @@ where ended_at is null and stuck = '{{}}' group by saga, state
 
 Look = Callable[[], Awaitable[None]]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Census:
@@ -87,7 +86,7 @@ class Census:
                 await look()
             except Exception as exc:
                 if not failed:  # once: it fails as long as the database is away
-                    log.warning("census.look failed: %r", exc, exc_info=not isinstance(exc, TransientError))
+                    log.warning("census.look_failed", error=describe(exc), exc_info=unexpected(exc))
                 failed = True
             else:
                 failed = False

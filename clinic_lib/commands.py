@@ -5,7 +5,6 @@ Commands that arrive while a commit is under way go together in the next transac
 
 import asyncio
 import hashlib
-import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,15 +20,17 @@ from clinic_lib.delivery import Answer, CommandDelivery, Commands
 from clinic_lib.errors import CommandError, InvalidError, TransientError, UnavailableError, WiringError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler, Load
+from clinic_lib.http_trace import traceparent_of
 from clinic_lib.idempotency import IdempotencyKey
-from clinic_lib.messages import Command, Envelope, new_message_id, valid_traceparent
+from clinic_lib.logs import logger, subject
+from clinic_lib.messages import Command, Envelope, new_message_id
 from clinic_lib.problems import problem, problem_of
 from clinic_lib.queries import Query, ResourceId
 from clinic_lib.rows import row_table
 
 __all__ = ["CommandEndpoint", "CommandQueue"]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 GROUP = 500
 ATTEMPTS = 3
@@ -105,7 +106,7 @@ class CommandQueue:
             except TransientError:
                 self._refuse(group, UnavailableError("the database can't be reached"))
             except Exception as exc:
-                log.exception("commands.group failed")
+                log.exception("commands.group_failed")
                 self._refuse(group, exc)
             except asyncio.CancelledError:
                 self._refuse(group, UnavailableError("the service is stopping"))
@@ -174,6 +175,7 @@ class CommandEndpoint:
             delivery = await self._delivery(request)
             if isinstance(delivery, Response):
                 return delivery
+            subject.set(delivery)
             answer = await queue.submit(delivery)
         except CommandError as exc:
             answer = exc
@@ -257,7 +259,7 @@ def _envelope(request: Request) -> Envelope:
         datetime.now(UTC),
         source="http",
         correlation_id=message_id,
-        traceparent=valid_traceparent(request.headers.get("traceparent")),
+        traceparent=traceparent_of(request.scope),
     )
 
 

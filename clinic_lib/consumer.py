@@ -8,7 +8,6 @@ error all partitions are placed again. So the group's offsets decide nothing; th
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,15 +22,15 @@ from faststream.kafka import KafkaBroker
 from clinic_lib import inbox, metrics, telemetry
 from clinic_lib.decoding import decode, malformed, subscriptions
 from clinic_lib.delivery import Poll
-from clinic_lib.errors import TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
 from clinic_lib.inbox import Position
 from clinic_lib.lag import Lag
+from clinic_lib.logs import describe, logger, unexpected
 
 __all__ = ["Consumer", "abandon"]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 POLL_SECONDS = 5
 FETCH_WAIT_MS = 500
@@ -175,8 +174,7 @@ class Consumer(ConsumerRebalanceListener):
 
     async def _pause(self, attempt: int, error: Exception) -> None:
         metrics.executor_retries.labels(self._service).inc()
-        unexpected = not isinstance(error, TransientError)
-        log.warning("consumer.poll failed, will be repeated: %s", error, exc_info=unexpected)
+        log.warning("consumer.poll_failed", error=describe(error), exc_info=unexpected(error))
         await asyncio.sleep(
             min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(attempt, 10)) * random.uniform(0.5, 1.0)
         )
@@ -209,7 +207,7 @@ class Consumer(ConsumerRebalanceListener):
                 self.fault = LOG_CUT.format(
                     topic=each.topic, n=each.partition, end=ends[each], handled=offset
                 )
-                log.error("consumer.place failed: %s", self.fault)
+                log.error("consumer.place_failed", fault=self.fault)
                 consumer.pause(each)
             else:
                 consumer.seek(each, offset)

@@ -7,12 +7,11 @@ down does not cancel what was confirmed meanwhile.
 """
 
 import asyncio
-import logging
 
-from clinic_lib import instances, keys, metrics, outbox, telemetry
-from clinic_lib.errors import TransientError
+from clinic_lib import instances, keys, metrics, outbox, telemetry, tracing
 from clinic_lib.executor import Executor
 from clinic_lib.instances import Due
+from clinic_lib.logs import describe, logger, unexpected
 from clinic_lib.messages import Envelope
 from clinic_lib.outbox import Outgoing
 
@@ -20,7 +19,7 @@ __all__ = ["DeadlineTimer"]
 
 LOOK_SECONDS = 0.5
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class DeadlineTimer:
@@ -38,7 +37,7 @@ class DeadlineTimer:
                 while await self.fire() == instances.DUE_AT_ONCE:
                     pass
             except Exception as exc:
-                log.warning("deadlines.fire failed: %r", exc, exc_info=not isinstance(exc, TransientError))
+                log.warning("deadlines.fire_failed", error=describe(exc), exc_info=unexpected(exc))
 
     async def fire(self) -> int:
         """Make at most 500 instances overdue, and publish it where a function decides; return how many."""
@@ -49,11 +48,11 @@ class DeadlineTimer:
             free = await keys.lock_free(transaction, due)
             events, taken = [], await instances.take_due(transaction, self._plan.sagas, free)
             for each in taken:
-                log.warning("deadlines.%s reached by %s", each.saga, each.key)
+                log.warning("deadlines.reached", saga=each.saga, saga_key=each.key)
                 try:
                     events += self._event(each)
                 except Exception:
-                    log.exception("deadlines.%s: the start of %s can't be read", each.saga, each.key)
+                    log.exception("deadlines.start_unreadable", saga=each.saga, saga_key=each.key)
                     await instances.put_off(transaction, each.saga, [each.key])
             rows = await outbox.insert(transaction, events) if events else []
             telemetry.crash_point("deadline")
@@ -69,5 +68,15 @@ class DeadlineTimer:
             return []
         event = saga.deadline_reached.read(due.started, due.started_version)
         encoder = self._plan.encoder()
-        cause = Envelope(due.message_id, encoder.time, self._plan.service, due.correlation_id)
+        traceparent, span = tracing.enter(None, f"deadline {due.saga}")
+        if span is not None:
+            span.attributes = {
+                "messaging.message.conversation_id": str(due.correlation_id),
+                "clinic.saga": due.saga,
+                "clinic.saga.key": due.key,
+            }
+            tracing.finish(span)
+        cause = Envelope(
+            due.message_id, encoder.time, self._plan.service, due.correlation_id, traceparent=traceparent
+        )
         return [encoder.encode(event, cause)]

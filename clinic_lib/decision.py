@@ -2,7 +2,8 @@
 
 Messages are handled one after another in the order of the log, in memory. A function that raises is undone by
 setting the rows it was handed back to what they were; the other messages of the batch don't notice. Nothing
-here reads a clock or does I/O, except a handler that asks for the transaction.
+here does I/O, except a handler that asks for the transaction; a clock is read only to note when a sampled
+message was handled.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from clinic_lib.errors import NotFoundError
 from clinic_lib.failure import must_repeat, set_aside, settle_letter, wait_behind
 from clinic_lib.handlers import Handler, Load, Parameter
 from clinic_lib.keys import key_of
+from clinic_lib.logs import subject
 from clinic_lib.messages import Event
 from clinic_lib.rows import Image, row_table
 from clinic_lib.tally import Outcome
@@ -30,7 +32,14 @@ async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
     What turns out to need a row that only an answer of this batch names waits, with what follows of its key,
     until those rows are loaded, for all messages at once.
     """
-    waiting = list(deliveries)
+    before = subject.get()
+    try:
+        await _decide_all(list(deliveries), desk)
+    finally:
+        subject.set(before)
+
+
+async def _decide_all(waiting: list[Delivery], desk: Desk) -> None:
     while waiting:
         missing: dict[Load, set[Image]] = {}
         deferred: list[Delivery] = []
@@ -50,6 +59,7 @@ async def decide(deliveries: Sequence[Delivery], desk: Desk) -> None:
 
 async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
     """Handle one message, whole or not at all; what it returns must be loaded first."""
+    _take_up(delivery)
     if _is_news(delivery, desk):
         desk.ledger.note(delivery.message, delivery.envelope)
     if delivery.record is not None and delivery.handlers and delivery.key in desk.parked:
@@ -73,11 +83,24 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
         outcome = set_aside(delivery, desk, exc)
         desk.tally.set_aside([journal.handler] if journal.handler else delivery.handlers, outcome)
     else:
-        for event, outgoing in journal.events:
-            desk.take(event, outgoing, delivery.envelope)
+        _publish(delivery, desk, journal)
         desk.tally.take(journal.decisions, delivery.envelope.time)
         settle_letter(delivery, desk)
     return None
+
+
+def _take_up(delivery: Delivery) -> None:
+    """From here on lines in the log are about this message."""
+    subject.set(delivery)
+    if delivery.notes is not None:
+        delivery.notes.decide()
+
+
+def _publish(delivery: Delivery, desk: Desk, journal: Journal) -> None:
+    for event, outgoing in journal.events:
+        desk.take(event, outgoing, delivery.envelope)
+    if delivery.notes is not None and journal.events:
+        delivery.notes.key = key_of(journal.events[0][0])
 
 
 def _is_news(delivery: Delivery, desk: Desk) -> bool:
@@ -178,9 +201,13 @@ async def _call(
 ) -> list[Any]:
     journal.handler = handler
     arguments = [_argument(each, delivery, done, desk, journal) for each in handler.parameters]
+    if delivery.notes is not None:
+        delivery.notes.call(handler.kind, handler.name)
     result = handler.function(*arguments)
     if handler.uses_transaction:
         result = await result
+    if delivery.notes is not None:
+        delivery.notes.returned()
     results = _several(result)
     outcome: Outcome = "done"
     for each in results:

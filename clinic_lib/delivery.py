@@ -9,8 +9,11 @@ from clinic_lib.errors import CommandError
 from clinic_lib.handlers import Handler, Load
 from clinic_lib.idempotency import IdempotencyKey
 from clinic_lib.inbox import Position
+from clinic_lib.keys import saga_of
 from clinic_lib.letter_queue import StoredLetter
+from clinic_lib.logs import trace_fields
 from clinic_lib.messages import Envelope, Event
+from clinic_lib.notes import Notes
 from clinic_lib.rows import Rows
 
 __all__ = [
@@ -42,7 +45,7 @@ class Delivery:
     new saga has none yet. `record` is set for what came from Kafka, `letter` when it is handled again out of its
     dead letter, `respond` for a command that is answered; `settled` once its transaction has committed.
     `transaction_id` is PostgreSQL's of the last attempt: when the connection broke in the commit, the server still
-    knows how it ended.
+    knows how it ended. `notes` are kept of a message whose trace is sampled.
     """
 
     message: Any
@@ -56,6 +59,18 @@ class Delivery:
     transaction_id: str | None = None
     settled: bool = False
     letter: StoredLetter | None = None
+    notes: Notes | None = None
+
+    def log_fields(self) -> dict[str, object]:
+        """What a line in the log says of it."""
+        envelope = self.envelope
+        saga = {"saga": saga_of(self.key), "saga_key": self.key} if self.key else {}
+        return {
+            **trace_fields(envelope.traceparent),
+            "correlation_id": str(envelope.correlation_id),
+            "message_id": str(envelope.message_id),
+            **saga,
+        }
 
     @property
     def uses_transaction(self) -> bool:

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from clinic_lib.commands import CommandEndpoint
 from clinic_lib.examples import with_message_examples, with_request_examples
@@ -20,7 +23,7 @@ from clinic_lib.problems import PROBLEM_SCHEMA, title_of
 from clinic_lib.queries import DEFAULT_LIMIT, FILTER_TEXT, LARGEST_ID, LARGEST_LIMIT, Query
 from clinic_lib.saga import notices_of
 
-__all__ = ["asyncapi", "openapi"]
+__all__ = ["asyncapi", "openapi", "route"]
 
 REFERENCE = "#/components/schemas/{model}"
 ID_SCHEMA = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
@@ -258,3 +261,12 @@ def _version() -> str:
         return version("clinic-lib")
     except PackageNotFoundError:
         return "unknown"
+
+
+def route(path: str, document: dict[str, Any]) -> Route:
+    """Where a document is served."""
+
+    async def serve(request: Request) -> Response:
+        return JSONResponse(document)
+
+    return Route(path, serve)

@@ -11,7 +11,10 @@ from clinic_lib.errors import EventTooLargeError
 from clinic_lib.messages import Envelope, Event, holds_nul, new_message_id
 from clinic_lib.outbox import Outgoing
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "head_of", "may_be_sampled"]
+
+SAMPLED = b"13579bdf"
+TIME, TRACE, DATA = b'"time":"', b'"traceparent":"', b'"dataversion":'
 
 
 @dataclass(slots=True)
@@ -70,3 +73,21 @@ class Encoder:
         return Outgoing(
             message_id, declaration.topic, declaration.aggregate, subject, declaration.type, payload
         )
+
+
+def may_be_sampled(payload: bytes) -> bool:
+    """A quick look that spares most events the next one: they have no trace, or their caller did not sample it."""
+    flags = payload.find(TRACE) + len(TRACE) + 54
+    return flags < len(payload) and payload[flags] in SAMPLED
+
+
+def head_of(payload: bytes) -> tuple[str | None, str]:
+    """The trace context and the time of an event as `Encoder` wrote it; both stand before its data.
+
+    No text within the other attributes can be mistaken for them: its quotes are escaped.
+    """
+    end = payload.find(DATA)
+    at = payload.find(TRACE, 0, end)
+    trace = payload[at + len(TRACE) : at + len(TRACE) + 55].decode() if at >= 0 else None
+    began = payload.find(TIME, 0, end) + len(TIME)
+    return trace, payload[began : payload.index(b'"', began)].decode()

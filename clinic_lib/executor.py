@@ -1,14 +1,13 @@
 """The batch executor: one Kafka poll, or all commands that wait, in one database transaction."""
 
 import asyncio
-import logging
 from collections.abc import Iterable, Sequence
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time_ns
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import configure_mappers
 
-from clinic_lib import metrics, telemetry
+from clinic_lib import batch_spans, metrics, telemetry, tracing
 from clinic_lib.batch import Batch, Plan
 from clinic_lib.delivery import Delivery, Redrive, Work
 from clinic_lib.desk import IdsExhausted
@@ -23,8 +22,6 @@ __all__ = ["Executor"]
 STATUS = "select id, pg_xact_status(id::xid8) from unnest($1::text[]) as id"
 MOST_IDS = 1024
 IN_DOUBT_SECONDS = 12  # longer than the server lets a transaction be idle
-
-log = logging.getLogger(__name__)
 
 
 class Executor:
@@ -109,7 +106,8 @@ class Executor:
             await asyncio.sleep(0.1)
 
     async def _transact(self, work: Work) -> None:
-        started, sent = perf_counter(), self.outlet.take_sent()
+        started, began, sent = perf_counter(), time_ns(), self.outlet.take_sent()
+        batch_spans.begin(work)
         for delivery in work.deliveries:
             delivery.answer = delivery.transaction_id = None
         try:
@@ -128,6 +126,8 @@ class Executor:
         else:
             self.outlet.give_back(sent)
         self.outlet.offer(rows)
+        example = tracing.exemplar(batch_spans.end(self.service, work, began))
         batch.count()
         metrics.executor_batch_records.labels(self.service, work.source).observe(len(work.deliveries))
-        metrics.executor_batch_seconds.labels(self.service, work.source).observe(perf_counter() - started)
+        seconds = metrics.executor_batch_seconds.labels(self.service, work.source)
+        seconds.observe(perf_counter() - started, example)

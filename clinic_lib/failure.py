@@ -5,13 +5,13 @@ by itself is tried again for ever, a compensation a few times, any other error i
 Once it is clear that time alone won't help, the service says so in the saga's log.
 """
 
-import logging
 from uuid import UUID
 
 from clinic_lib.dead_letter import DeadLetter, LetterState
 from clinic_lib.delivery import Delivery
 from clinic_lib.desk import Desk
 from clinic_lib.errors import CommandError, TransientError
+from clinic_lib.logs import describe, logger
 from clinic_lib.messages import fast_uuid
 from clinic_lib.saga import Freed, Stuck, notice
 from clinic_lib.storage import is_from_database, is_transient
@@ -23,7 +23,7 @@ COMPENSATION_ATTEMPTS = 5
 PATIENCE_ATTEMPTS = 5
 """After so many attempts a saga's owner is told of trouble that was to pass by itself."""
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def must_repeat(delivery: Delivery, desk: Desk, error: Exception) -> bool:
@@ -36,6 +36,7 @@ def must_repeat(delivery: Delivery, desk: Desk, error: Exception) -> bool:
 
 def wait_behind(delivery: Delivery, desk: Desk) -> None:
     """Its key is parked: it is stored behind the letter that parks it, where a letter lies already."""
+    _note(delivery, "parked", None)
     if delivery.letter is None:
         desk.tally.set_aside(delivery.handlers, "parked")
         desk.letters.append(_letter(delivery, "waiting", None, attempts=0))
@@ -47,21 +48,33 @@ def set_aside(delivery: Delivery, desk: Desk, error: Exception) -> Outcome:
     if delivery.record is None:
         delivery.answer = error
         if isinstance(error, CommandError):
+            _note(delivery, "refused", None)
             return "refused"
-        log.error("failure.command failed", exc_info=error)
+        log.error("failure.command", handler=delivery.handlers[0].name, exc_info=error)
+        _note(delivery, "failed", error)
         return "error"
     if delivery.key is None:
-        log.error("failure.record malformed, it is in dead_letter: %s", error)
+        record = delivery.record
+        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        log.error("failure.malformed", **place, error=describe(error))
         desk.letters.append(_letter(delivery, "malformed", error, attempts))
+        _note(delivery, "malformed", error)
         return "dead_letter"
     letter = _letter(delivery, _state(delivery, error, attempts), error, attempts)
-    said = "failure.message %s at attempt %s, %s is in dead_letter, %s parked"
-    log.error(said, letter.state, attempts, letter.type, letter.key, exc_info=error)
+    facts = {"handler": letter.handler, "type": letter.type, "state": letter.state, "attempts": attempts}
+    log.error("failure.message", **facts, exc_info=error)
+    _note(delivery, letter.state, error)
     desk.letters.append(letter)
     desk.parked.add(delivery.key)
     if letter.announced and not (delivery.letter and delivery.letter.announced):
         _say_stuck(delivery, letter, desk)
     return "retrying" if letter.state == "retrying" else "dead_letter"
+
+
+def _note(delivery: Delivery, outcome: str, error: Exception | None) -> None:
+    """A command that is refused, or a message that waits, is no error."""
+    if delivery.notes is not None:
+        delivery.notes.fail(outcome, error)
 
 
 def settle_letter(delivery: Delivery, desk: Desk) -> None:

@@ -5,6 +5,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clinic_lib import metrics
+from clinic_lib.http_trace import exemplar_of
 
 __all__ = ["HttpMetrics", "count_request"]
 
@@ -12,11 +13,18 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 """A caller may send any word as a method: what is none of these is `other`."""
 
 
-def count_request(service: str, method: str, route: str, status: int, started: float) -> None:
-    """Count a request that is answered; `started` is what `perf_counter` said at its beginning."""
+def count_request(
+    service: str,
+    method: str,
+    route: str,
+    status: int,
+    started: float,
+    example: dict[str, str] | None = None,
+) -> None:
+    """Count a request that is answered; `started` is what `perf_counter` said at its beginning, `example` its trace."""
     method = method if method in METHODS else "other"
     metrics.http_requests.labels(service, method, route, str(status)).inc()
-    metrics.http_seconds.labels(service, method, route).observe(perf_counter() - started)
+    metrics.http_seconds.labels(service, method, route).observe(perf_counter() - started, example)
 
 
 class HttpMetrics:
@@ -42,4 +50,4 @@ class HttpMetrics:
             await self._app(scope, receive, note_status)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            count_request(self._service, scope["method"], route, status, started)
+            count_request(self._service, scope["method"], route, status, started, exemplar_of(scope))

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from clinic_lib.messages import Event
 from clinic_lib.storage import Transaction
 
-__all__ = ["key_of", "lock", "lock_free"]
+__all__ = ["key_of", "lock", "lock_free", "saga_of"]
 
 LOCK_SPACE = 0x6B65 << 32
 LOCK = """
@@ -24,6 +24,11 @@ select key from unnest($1::text[], $2::bigint[]) as k (key, number) where pg_try
 def key_of(event: Event) -> str:
     """The saga's name among all keys of a service: `reception_id:17`."""
     return f"{event.declaration.key}:{event.subject}"
+
+
+def saga_of(key: str) -> str:
+    """What a key identifies: `reception` for `reception_id:17`."""
+    return key.partition(":")[0].removesuffix("_id")
 
 
 async def lock(transaction: Transaction, keys: Collection[str]) -> str:

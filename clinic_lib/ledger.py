@@ -1,6 +1,5 @@
 """The ledger of one batch: what its events mean for the instances of the sagas that the service owns."""
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +7,15 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from clinic_lib import metrics
+from clinic_lib import metrics, tracing
 from clinic_lib.keys import key_of
+from clinic_lib.logs import logger
 from clinic_lib.messages import Envelope, Event
 from clinic_lib.saga import Freed, Saga, Stuck
 
 __all__ = ["Change", "Ledger", "Sagas", "Start"]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Sagas:
@@ -87,6 +87,7 @@ class Change:
     start: Start | None = None
     state: Literal["completed", "compensated"] | None = None
     ended_at: datetime | None = None
+    traceparent: str | None = None
     stuck: dict[str, dict[str, object]] = field(default_factory=dict)
     freed: dict[str, None] = field(default_factory=dict)
 
@@ -124,7 +125,7 @@ class Ledger:
                 change.start = self.sagas.begin(each, event, envelope)
             else:
                 change.state = "compensated" if event.declaration.failure else "completed"
-                change.ended_at = envelope.time
+                change.ended_at, change.traceparent = envelope.time, envelope.traceparent
                 self.ended.add(name)
 
     def has_ended(self, deadline: Event) -> bool:
@@ -143,10 +144,13 @@ class Ledger:
             metrics.sagas_ended.labels(service, name, state).inc(instances)
         for labels, durations in self.durations.items():
             histogram = metrics.saga_seconds.labels(service, *labels)
+            ends = [c.traceparent for (name, _), c in self.changes.items() if (name, c.state) == labels]
+            # which of several took how long is not known here
+            example = tracing.exemplar(ends[0]) if len(ends) == len(durations) == 1 else None
             for seconds in durations:
-                histogram.observe(seconds)
+                histogram.observe(seconds, example)
         for (name, key), change in self.changes.items():
             if change.stuck:
                 metrics.sagas_stuck.labels(service, name).inc(len(change.stuck))
                 services = ", ".join(str(notice["service"]) for notice in change.stuck.values())
-                log.error("instances.stuck: %s %s in %s", name, key, services)
+                log.error("ledger.stuck", saga=name, saga_key=key, services=services)

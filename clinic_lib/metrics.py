@@ -272,6 +272,16 @@ census_age = gauge(
     "How old the shared figures are: they are read every 10 s, less often when that takes long.",
     DATABASE,
 )
+spans_exported = counter(
+    "clinic_tracing_exported_total", "spans", (), "Spans that the collector took.", "[traces](traces.md)."
+)
+spans_dropped = counter(
+    "clinic_tracing_dropped_total",
+    "spans",
+    ("reason",),
+    "Spans that were lost: `queue_full`, `refused` by the collector, or at `shutdown`.",
+    "The collector; `otlp.send_failed` in the log.",
+)
 build_info = gauge(
     "clinic_build_info", "1", ("version",), "Always 1: which version of the library runs.", "—"
 )

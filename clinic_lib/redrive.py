@@ -5,16 +5,15 @@ first that fails again stops the rest. What leaves the table does so in the tran
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from clinic_lib import letter_queue, metrics
 from clinic_lib.decoding import Subscription, decode
 from clinic_lib.delivery import Discard, RecordDelivery, Redrive
-from clinic_lib.errors import TransientError
 from clinic_lib.executor import Executor
 from clinic_lib.letter_queue import StoredLetter
+from clinic_lib.logs import describe, logger, unexpected
 from clinic_lib.messages import Envelope, new_message_id
 
 __all__ = ["Outcome", "Redriver"]
@@ -22,7 +21,7 @@ __all__ = ["Outcome", "Redriver"]
 LOOK_SECONDS = 0.5
 RETRIES_AT_ONCE = 2
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(slots=True)
@@ -58,7 +57,7 @@ class Redriver:
                     for key in due:
                         retries.create_task(self._retry(key))
             except Exception as exc:
-                log.warning("redrive.look failed: %r", exc, exc_info=not isinstance(exc, TransientError))
+                log.warning("redrive.look_failed", error=describe(exc), exc_info=unexpected(exc))
 
     async def redrive_key(self, key: str) -> Outcome:
         """Handle a key's letters until none is left or one fails. Raises `TransientError`."""
@@ -98,7 +97,7 @@ class Redriver:
     async def discard(self, letter: StoredLetter) -> Outcome:
         """Delete a letter unhandled; what only waited behind it is handled now. Raises `TransientError`."""
         await self._executor.run(Discard([self._unhandled(letter)]))
-        log.warning("redrive.discard: %s of %s is gone unhandled", letter.type, letter.parked_key)
+        log.warning("redrive.discarded", letter=letter.id, type=letter.type, saga_key=letter.parked_key)
         if letter.parked_key is None:
             return Outcome()
         first = await letter_queue.of_key(self._database, letter.parked_key, 1)
@@ -112,7 +111,7 @@ class Redriver:
         try:
             return await redrive
         except Exception as exc:
-            log.warning("redrive of %s failed: %r", key, exc, exc_info=not isinstance(exc, TransientError))
+            log.warning("redrive.failed", saga_key=key, error=describe(exc), exc_info=unexpected(exc))
             return Outcome(remaining=1, error=f"{type(exc).__name__}: {exc}")
 
     async def _retry(self, key: str) -> None:

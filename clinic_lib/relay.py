@@ -8,7 +8,6 @@ which the consumers' inbox drops.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -17,17 +16,17 @@ from time import perf_counter
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from clinic_lib import metrics, outbox, telemetry
+from clinic_lib import batch_spans, metrics, outbox, telemetry
 from clinic_lib.errors import TransientError
+from clinic_lib.logs import describe, logger, unexpected
 from clinic_lib.outbox import OutboxRow, Outlet
 from clinic_lib.storage import Database
 
 __all__ = ["Relay", "partition_of"]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 FLIGHT_ROWS = 2_000
 QUEUE_ROWS = 10_000
@@ -121,10 +120,8 @@ class Relay(Outlet):
                 await self._fly(producer)
             except Exception as exc:
                 metrics.relay_failures.labels(self._service).inc()
-                expected = isinstance(exc, KafkaError | OSError | TimeoutError)
-                log.warning(
-                    "relay.send failed, starting again from the oldest row: %r", exc, exc_info=not expected
-                )
+                # it starts again from the oldest row
+                log.warning("relay.send_failed", error=describe(exc), exc_info=unexpected(exc))
                 self._queue = {**self._flight, **self._queue}
                 self._flight = {}
                 await self._close_producer(1.0)
@@ -162,6 +159,7 @@ class Relay(Outlet):
         metrics.relay_seconds.labels(self._service).observe(perf_counter() - started)
         telemetry.crash_point("after-publish")
         metrics.relay_sent.labels(self._service).inc(len(self._flight))
+        batch_spans.sent(list(self._flight.values()))
         self._sent.update(self._flight)
         self._flight = {}
 
@@ -193,7 +191,7 @@ class Relay(Outlet):
             try:
                 rows = await outbox.overdue(self._database, self.known(), SWEEP_SECONDS)
             except Exception as exc:
-                log.warning("relay.sweep failed: %r", exc, exc_info=not isinstance(exc, TransientError))
+                log.warning("relay.sweep_failed", error=describe(exc), exc_info=unexpected(exc))
                 continue
             if rows:
                 telemetry.crash_point("sweeper")
@@ -208,7 +206,7 @@ class Relay(Outlet):
                 try:
                     await outbox.delete(self._database, sent)
                 except Exception as exc:
-                    log.warning("relay.tidy failed: %r", exc, exc_info=not isinstance(exc, TransientError))
+                    log.warning("relay.tidy_failed", error=describe(exc), exc_info=unexpected(exc))
                     self.give_back(sent)
                 else:
                     self.deleted(sent)

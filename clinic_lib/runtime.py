@@ -6,7 +6,6 @@ goes on by itself. Only a wrong setting or schema ends it, with one sentence.
 
 import asyncio
 import gc
-import logging
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
 from sqlalchemy import MetaData
@@ -29,11 +28,12 @@ from clinic_lib.census import Census
 from clinic_lib.commands import CommandQueue
 from clinic_lib.consumer import Consumer, abandon
 from clinic_lib.deadlines import DeadlineTimer
-from clinic_lib.errors import ConfigurationError, TransientError
+from clinic_lib.errors import ConfigurationError
 from clinic_lib.executor import Executor
 from clinic_lib.handlers import Handler
 from clinic_lib.history import History
 from clinic_lib.ledger import Sagas
+from clinic_lib.logs import describe, logger, unexpected
 from clinic_lib.redrive import Redriver
 from clinic_lib.relay import FRAMING_BYTES, Relay
 from clinic_lib.row_gauge import RowGauge
@@ -43,7 +43,7 @@ from clinic_lib.storage import Database
 
 __all__ = ["Runtime"]
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 RETRY_SECONDS = 0.5
 OWN_CONNECTIONS = 6
@@ -161,7 +161,9 @@ class Runtime:
             looks += [self._deadlines.run()] if self.sagas.all else []
             await asyncio.gather(self._consume(), self._maintain(), *looks)
         except Exception as exc:
-            log.critical("runtime failed: %s", exc, exc_info=not isinstance(exc, ConfigurationError))
+            log.critical(
+                "runtime.failed", error=describe(exc), exc_info=not isinstance(exc, ConfigurationError)
+            )
             self._state = str(exc)
             signal.raise_signal(signal.SIGTERM)
 
@@ -177,7 +179,7 @@ class Runtime:
                 Exception
             ) as exc:  # also what somebody has to mend: a password, a database that is not made
                 self._state = f"waiting for the database: {exc}"
-                log.warning("runtime.start waits for the database: %s", exc)
+                log.warning("runtime.database_awaited", error=describe(exc))
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _consume(self) -> None:
@@ -197,8 +199,7 @@ class Runtime:
                 self._consuming = True
                 await self.consumer.run(consumer, cluster)
             except Exception as exc:
-                expected = isinstance(exc, KafkaError | OSError | TimeoutError)
-                log.warning("runtime.consumer starts again: %r", exc, exc_info=not expected)
+                log.warning("runtime.consumer_restarted", error=describe(exc), exc_info=unexpected(exc))
             finally:
                 await self._stop_broker(subscriber)
             await asyncio.sleep(RETRY_SECONDS)
@@ -209,7 +210,7 @@ class Runtime:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._broker.stop()
         except Exception as exc:
-            log.warning("runtime.consumer did not stop: %r", exc)
+            log.warning("runtime.consumer_not_stopped", error=describe(exc))
             if consumer is not None:
                 await abandon(consumer)
 
@@ -248,9 +249,7 @@ class Runtime:
                 await idempotency.expire(self.database)
                 await instances.expire(self.database)
             except Exception as exc:
-                log.warning(
-                    "runtime.maintenance failed: %r", exc, exc_info=not isinstance(exc, TransientError)
-                )
+                log.warning("runtime.maintenance_failed", error=describe(exc), exc_info=unexpected(exc))
 
     def _make_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(

@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from clinic_lib import documents
@@ -31,7 +31,9 @@ from clinic_lib.declarations import Declarations
 from clinic_lib.errors import WiringError
 from clinic_lib.handlers import Function, Handler, Kind, inspect_handler
 from clinic_lib.http_metrics import HttpMetrics
+from clinic_lib.http_trace import TraceRequests
 from clinic_lib.ledger import Sagas
+from clinic_lib.logs import configure_logging
 from clinic_lib.problems import http_exception, server_error
 from clinic_lib.queries import Query, resource_row
 from clinic_lib.row_gauge import RowGauge
@@ -40,7 +42,7 @@ from clinic_lib.runtime import Runtime
 from clinic_lib.saga import Saga
 from clinic_lib.settings import ServiceSettings, load_settings
 from clinic_lib.storage import View
-from clinic_lib.telemetry import configure_logging
+from clinic_lib.tracing import tracing
 
 __all__ = ["Service"]
 
@@ -188,20 +190,13 @@ class Service(Declarations):
                     saga.starts,
                 )
         openapi, asyncapi = documents.openapi(self, endpoints), documents.asyncapi(self)
-
-        async def serve_openapi(request: Request) -> Response:
-            return JSONResponse(openapi)
-
-        async def serve_asyncapi(request: Request) -> Response:
-            return JSONResponse(asyncapi)
-
         app = Starlette(
             routes=[
                 *(Route(query.path, self._serve_many(query)) for query in self.queries),
                 *(Route(query.path + "/{id}", self._serve_one(query)) for query in self.queries),
                 *(Route(each.path, self._serve_command(each), methods=["POST"]) for each in endpoints),
-                Route("/openapi.json", serve_openapi),
-                Route("/asyncapi.json", serve_asyncapi),
+                documents.route("/openapi.json", openapi),
+                documents.route("/asyncapi.json", asyncapi),
                 *self._routes,
             ],
             exception_handlers={HTTPException: http_exception, Exception: server_error},
@@ -210,6 +205,7 @@ class Service(Declarations):
         app.state.service, app.state.documents = self, {"openapi": openapi, "asyncapi": asyncapi}
         app.router.redirect_slashes = False
         app.add_middleware(HttpMetrics, service=self.name)
+        app.add_middleware(TraceRequests)
         return app
 
     @property
@@ -234,7 +230,8 @@ class Service(Declarations):
         )
         broker.include_router(self.kafka)
         runtime = self._runtime = Runtime(self, settings, broker)
-        async with admin_server(settings, ready=runtime.ready, routes=runtime.admin_routes()):
+        admin = admin_server(settings, ready=runtime.ready, routes=runtime.admin_routes())
+        async with tracing(self.name), admin:
             await runtime.start()
             try:
                 yield

@@ -14,7 +14,7 @@ from infra.names import ENTRANCE, MESH_NAMESPACE, TOOLS_NAMESPACE, entrance_acco
 from infra.network_rules import incoming, names, namespace, outgoing, peer, pods, tcp
 from infra.pod import labels_of, selector_of
 from infra.systems import ADMIN_PORT, PUBLIC_PORT, Service, System
-from infra.tracing import TRACES_PORT
+from infra.tracing import TRACES_HTTP_PORT, TRACES_PORT
 
 __all__ = ["ISTIOD_PORT", "SIDECAR_METRICS", "Access", "AccessArgs"]
 
@@ -85,7 +85,7 @@ class Access(Box):
 def _egress(args: AccessArgs) -> Iterator[networking.NetworkPolicyEgressRuleArgs]:
     yield names()
     yield outgoing(tcp(ISTIOD_PORT), namespace(MESH_NAMESPACE))
-    yield outgoing(tcp(TRACES_PORT), namespace(TOOLS_NAMESPACE))
+    yield outgoing(tcp(TRACES_PORT, TRACES_HTTP_PORT), namespace(TOOLS_NAMESPACE))
     if args.service.calls:
         called = [args.system.service(name) for name in args.service.calls]
         yield outgoing(tcp(PUBLIC_PORT), *(pods(selector_of(each)) for each in called))

@@ -9,13 +9,12 @@ from infra.charts import Release, ReleaseArgs
 from infra.kinds.istio import PeerAuthentication, PeerAuthenticationSpec, Telemetry, TelemetrySpec
 from infra.names import MESH_NAMESPACE
 from infra.namespaces import Namespace, NamespaceArgs
-from infra.tracing import TRACES_HOST, TRACES_PORT
+from infra.tracing import SAMPLED_PERCENT, TRACES_HOST, TRACES_PORT
 from infra.versions import ISTIO_BASE, ISTIO_CNI, ISTIOD
 
 __all__ = ["Mesh", "MeshArgs"]
 
 TRACES = "traces"
-SAMPLED_PERCENT = 10
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,24 @@ from infra.names import APP_USER, TOOLS_NAMESPACE
 from infra.network_rules import addresses, incoming, namespace, tcp
 from infra.versions import JAEGER_IMAGE
 
-__all__ = ["TRACES_HOST", "TRACES_PAGE", "TRACES_PORT", "Tracing", "TracingArgs"]
+__all__ = [
+    "SAMPLED_PERCENT",
+    "TRACES_HOST",
+    "TRACES_HTTP_PORT",
+    "TRACES_PAGE",
+    "TRACES_PORT",
+    "Tracing",
+    "TracingArgs",
+]
 
 NAME = "jaeger"
 LABELS = {"app": NAME, "app.kubernetes.io/name": NAME, "app.kubernetes.io/managed-by": "pulumi"}
 SELECTOR = {"app": NAME}
 QUERY_PORT = 16686
 TRACES_PORT = 4317
+TRACES_HTTP_PORT = 4318
+SAMPLED_PERCENT = 10
+"""Of the traces that begin at an entrance or in a service; the others follow who called them."""
 HEALTH_PORT = 13133
 TRACES_HOST = f"{NAME}-collector.{TOOLS_NAMESPACE}.svc.cluster.local"
 TRACES_PAGE = f"http://{NAME}-query:{QUERY_PORT}"
@@ -58,6 +69,9 @@ class Tracing(Box):
                     core.v1.ServicePortArgs(
                         name="grpc-otlp", port=TRACES_PORT, target_port="otlp-grpc", app_protocol="grpc"
                     ),
+                    core.v1.ServicePortArgs(
+                        name="http-otlp", port=TRACES_HTTP_PORT, target_port="otlp-http", app_protocol="http"
+                    ),
                 ],
             ),
             opts=child,
@@ -94,7 +108,12 @@ def _pod() -> core.v1.PodSpecArgs:
             period_seconds=period,
         )
 
-    ports = {"query": QUERY_PORT, "otlp-grpc": TRACES_PORT, "health": HEALTH_PORT}
+    ports = {
+        "query": QUERY_PORT,
+        "otlp-grpc": TRACES_PORT,
+        "otlp-http": TRACES_HTTP_PORT,
+        "health": HEALTH_PORT,
+    }
     return core.v1.PodSpecArgs(
         automount_service_account_token=False,
         containers=[
@@ -133,7 +152,7 @@ def _network_rules(args: TracingArgs) -> networking.v1.NetworkPolicySpecArgs:
         pod_selector=LabelSelectorArgs(match_labels=SELECTOR),
         policy_types=["Ingress", "Egress"],
         ingress=[
-            incoming(tcp(TRACES_PORT), *senders),
+            incoming(tcp(TRACES_PORT, TRACES_HTTP_PORT), *senders),
             incoming(tcp(QUERY_PORT), namespace(TOOLS_NAMESPACE), *outside),
         ],
         egress=[],

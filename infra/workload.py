@@ -14,6 +14,7 @@ from infra.box import Box
 from infra.pod import CONTAINER, Environment, PodArgs, labels_of, pod_template, selector_of
 from infra.settings import Workloads
 from infra.systems import ADMIN_PORT, PUBLIC_PORT, Service, System
+from infra.tracing import SAMPLED_PERCENT, TRACES_HOST, TRACES_HTTP_PORT
 from infra.traffic import Traffic, TrafficArgs
 from infra.watch import Watch, WatchArgs
 
@@ -135,6 +136,10 @@ class Workload(Box):
             "ADMIN_HOST": "0.0.0.0",  # noqa: S104
             "ADMIN_PORT": str(ADMIN_PORT),
             "LOG_LEVEL": args.settings.log_level,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{TRACES_HOST}:{TRACES_HTTP_PORT}",
+            "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace={args.system.namespace}",
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": str(SAMPLED_PERCENT / 100),
         }
         if service.calls:
             called = [args.system.service(name) for name in service.calls]
@@ -219,10 +224,12 @@ class Workload(Box):
 
 
 def _past_the_mesh(args: WorkloadArgs) -> tuple[int, ...]:
-    """Of what the service uses: the same ports that its NetworkPolicy lets out to PostgreSQL and Kafka."""
+    """Of what the service uses: the same ports that its NetworkPolicy lets out to PostgreSQL, Kafka and Jaeger: the
+    sidecar would trace how traces are sent.
+    """
     database = (args.database.port,) if args.service.database else ()
     kafka = args.kafka.ports if args.service.topics else ()
-    return tuple(sorted({*database, *kafka}))
+    return tuple(sorted({*database, *kafka, TRACES_HTTP_PORT}))
 
 
 def pull_policy(images: ImageSource) -> str:

@@ -12,10 +12,12 @@ from starlette.routing import Route
 
 from clinic_lib.admin import admin_server
 from clinic_lib.http_metrics import count_request
+from clinic_lib.http_trace import TraceRequests, exemplar_of, name_route
+from clinic_lib.logs import configure_logging
 from clinic_lib.metrics import say_version
 from clinic_lib.problems import http_exception
 from clinic_lib.settings import load_settings
-from clinic_lib.telemetry import configure_logging
+from clinic_lib.tracing import tracing
 from services.gateway.headers import request_id
 from services.gateway.proxy import Proxy
 from services.gateway.settings import GatewaySettings
@@ -26,7 +28,11 @@ async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
     settings = load_settings(GatewaySettings)
     configure_logging(settings.log_level)
     say_version(settings.gateway_name)
-    async with Proxy.open(settings) as proxy, admin_server(settings, ready=lambda: None):
+    async with (
+        tracing(settings.gateway_name),
+        Proxy.open(settings) as proxy,
+        admin_server(settings, ready=lambda: None),
+    ):
         yield {"settings": settings, "proxy": proxy}
 
 
@@ -40,8 +46,9 @@ async def forward(request: Request) -> Response:
     else:
         response = await request.state.proxy.forward(request, target, identity)
     response.headers["x-request-id"] = identity
-    route = target[0] if target else "none"
-    count_request(settings.gateway_name, request.method, route, response.status_code, started)
+    name_route(request.scope, target[0] if target else "")
+    route, example = target[0] if target else "none", exemplar_of(request.scope)
+    count_request(settings.gateway_name, request.method, route, response.status_code, started, example)
     return response
 
 
@@ -51,3 +58,4 @@ app = Starlette(
     exception_handlers={HTTPException: http_exception},
     lifespan=lifespan,
 )
+app.add_middleware(TraceRequests)

@@ -1,7 +1,6 @@
 """Which headers a request and its answer keep on their way through, and which are added."""
 
 import re
-import secrets
 from collections.abc import Iterable
 from uuid import uuid4
 
@@ -24,12 +23,13 @@ HOP_BY_HOP = frozenset(
 )
 """They concern one connection only. Source: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1"""
 
-SET_BY_THE_CLIENT = frozenset({"host", "expect"})
+SET_BY_THE_CLIENT = frozenset({"host", "expect", "traceparent"})
+NOT_PASSED_ON = frozenset({"baggage"})
+"""What callers tell of themselves for others' traces: nobody here asked for it."""
+
 SET_BY_THE_SERVER = frozenset({"date", "server", "x-request-id"})
 
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
-TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-"""Source: https://www.w3.org/TR/trace-context/#traceparent-header"""
 
 
 def request_id(request: Request) -> str:
@@ -38,13 +38,14 @@ def request_id(request: Request) -> str:
     return given if REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
-def request_headers(request: Request, request_id: str) -> list[tuple[str, str]]:
+def request_headers(request: Request, request_id: str, traceparent: str | None) -> list[tuple[str, str]]:
     """What the service is to see: the caller's headers, who the caller was, and what this call belongs to."""
     added = {**_forwarded(request), "x-request-id": request_id}
-    dropped = HOP_BY_HOP | SET_BY_THE_CLIENT | _named(request.headers.getlist("connection"))
-    if not TRACEPARENT.fullmatch(request.headers.get("traceparent", "")):
-        added["traceparent"] = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
-        dropped |= {"tracestate"}
+    dropped = HOP_BY_HOP | SET_BY_THE_CLIENT | NOT_PASSED_ON | _named(request.headers.getlist("connection"))
+    if traceparent is not None:
+        added["traceparent"] = traceparent
+    if traceparent is None or traceparent[:35] != request.headers.get("traceparent", "")[:35]:
+        dropped |= {"tracestate"}  # it is another trace's
     passed_on = [
         (name.decode("ascii"), value.decode("utf-8", "replace")) for name, value in request.headers.raw
     ]

@@ -5,13 +5,16 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 
 import aiohttp
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
+from clinic_lib import tracing
+from clinic_lib.http_trace import traceparent_of
+from clinic_lib.logs import describe, logger
 from clinic_lib.metrics import gateway_failures, gateway_seconds
+from clinic_lib.otlp_encoding import Kind, Span
 from clinic_lib.problems import problem
 from services.gateway.headers import answer_headers, request_headers
 from services.gateway.settings import GatewaySettings, Target
@@ -24,7 +27,7 @@ IDLE_SECONDS = 3
 LARGEST_BODY = 1024 * 1024
 """What a service takes. More is refused here: a service that stops reading looks broken from outside."""
 
-log = structlog.get_logger()
+log = logger(__name__)
 
 
 class Body:
@@ -49,10 +52,11 @@ class Body:
 class Answer(StreamingResponse):
     """A service's answer, passed on as it comes."""
 
-    def __init__(self, upstream: aiohttp.ClientResponse) -> None:
+    def __init__(self, upstream: aiohttp.ClientResponse, prefix: str) -> None:
         super().__init__(upstream.content.iter_any(), upstream.status)
         self.raw_headers = answer_headers(upstream.raw_headers)
         self._upstream = upstream
+        self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._upstream:
@@ -60,7 +64,7 @@ class Answer(StreamingResponse):
                 await super().__call__(scope, receive, send)
             except aiohttp.ClientError as exc:
                 # unfinished, so the server breaks the caller's connection: a short body must not look whole
-                log.warning("gateway.answer.failed", url=str(self._upstream.url), error=repr(exc))
+                log.warning("gateway.answer_failed", route=self._prefix, error=describe(exc))
 
 
 class Proxy:
@@ -102,22 +106,44 @@ class Proxy:
         if body.is_too_large():
             return _too_large()
         started = perf_counter()
+        traceparent, span = _call(request, origin)
         try:
             upstream = await self._session.request(
                 request.method,
                 _url(request, origin),
-                headers=request_headers(request, request_id),
+                headers=request_headers(request, request_id, traceparent),
                 data=body.stream() if _has_body(request) else None,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError) as exc:
+            if span is not None:
+                span.error = type(exc).__name__
             if body.is_too_large():
                 return _too_large()
             gateway_failures.labels(self._name, prefix).inc()
-            log.warning("gateway.request.failed", request_id=request_id, route=prefix, error=repr(exc))
+            log.warning("gateway.request_failed", request_id=request_id, route=prefix, error=describe(exc))
             return problem(503, _why(exc, prefix), headers={"Retry-After": "1"})
-        gateway_seconds.labels(self._name, prefix).observe(perf_counter() - started)
-        return Answer(upstream)
+        else:
+            gateway_seconds.labels(self._name, prefix).observe(perf_counter() - started)
+            if span is not None:
+                span.attributes["http.response.status_code"] = upstream.status
+            return Answer(upstream, prefix)
+        finally:
+            if span is not None:
+                tracing.finish(span)
+
+
+def _call(request: Request, origin: str) -> tuple[str | None, Span | None]:
+    """The context that the service is given, and the span of the call to it when it is sampled."""
+    traceparent = traceparent_of(request.scope)
+    if traceparent is None or not tracing.is_sampled(traceparent):
+        return traceparent, None
+    span = tracing.child(traceparent, request.method, Kind.CLIENT)
+    address = URL(origin)
+    span.attributes = {"http.request.method": request.method, "server.address": address.host or ""}
+    if address.port:
+        span.attributes["server.port"] = address.port
+    return span.traceparent, span
 
 
 def _too_large() -> Response:

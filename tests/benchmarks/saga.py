@@ -18,8 +18,10 @@ import uvloop
 from faststream.kafka import KafkaBroker
 from sqlalchemy.engine import make_url
 
+from clinic_lib import tracing
 from clinic_lib.delivery import CommandDelivery, Commands
 from clinic_lib.messages import Envelope, new_message_id
+from clinic_lib.otlp_encoding import Kind
 from clinic_lib.runtime import Runtime
 from clinic_lib.service import Service
 from clinic_lib.settings import ServiceSettings
@@ -42,6 +44,7 @@ async def measure(sagas: int, records: int, kafka: str, postgresql: str) -> Resu
     run = uuid4().hex[:8]
     _rename_topic(f"reservation-{run}")
     async with (
+        tracing.tracing("benchmark"),
         _databases(run, postgresql) as urls,
         _running(urls, kafka, records) as (order, seat, page),
     ):
@@ -64,13 +67,22 @@ async def _place(order: Runtime, sagas: int, records: int) -> None:
         deliveries = [
             CommandDelivery(
                 PlaceOrder(seat_id=n % BLOCKS + 1, quantity=3),
-                Envelope(message_id := new_message_id(), datetime.now(UTC), "benchmark", message_id),
+                _envelope(),
                 (handler,),
                 None,
             )
             for n in range(start, min(start + records, sagas))
         ]
         await order.executor.run(Commands(deliveries))
+
+
+def _envelope() -> Envelope:
+    """As that of a request, with its trace."""
+    traceparent, span = tracing.enter(None, "POST /orders", Kind.SERVER)
+    if span is not None:
+        tracing.finish(span)
+    message_id = new_message_id()
+    return Envelope(message_id, datetime.now(UTC), "benchmark", message_id, traceparent=traceparent)
 
 
 async def _gate(order: Runtime, seat: Runtime, page: Runtime, sagas: int, free: int) -> list[str]:

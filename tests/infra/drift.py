@@ -9,6 +9,7 @@ from typing import Any
 
 from clinic_lib import documents
 from clinic_lib.settings import ServiceSettings
+from clinic_lib.tracing import TracingSettings
 from infra.recording import ROOT, Program, Recorded
 from infra.systems import SYSTEMS, Service, System
 from services.gateway.settings import GatewaySettings
@@ -145,7 +146,8 @@ def _variables(
 ) -> Iterator[str]:
     """Each is a setting of the code, all that the code requires is there, and only passwords are secrets."""
     model = ServiceSettings if service.database else GatewaySettings
-    known = {name.upper() for name in model.model_fields} | {"HOST", "PORT", "PGSSLROOTCERT"}
+    fields = {*model.model_fields, *TracingSettings.model_fields}
+    known = {name.upper() for name in fields} | {"HOST", "PORT", "PGSSLROOTCERT"}
     given = {each["name"]: each["valueFrom"] for each in container["env"]}
     for name in set(given) - known:
         yield f"{name} is no setting of its code"

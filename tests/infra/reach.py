@@ -68,7 +68,7 @@ def open_ways(program: Program) -> Iterator[tuple[End, End, int]]:
                 pod = End(name, namespace)
                 yield door, pod, 8080
                 yield from ((PROMETHEUS, pod, port) for port in (9080, 15020, 15090))
-                yield from ((pod, NAMES, 53), (pod, ISTIOD, 15012), (pod, JAEGER, 4317))
+                yield from ((pod, NAMES, 53), (pod, ISTIOD, 15012), (pod, JAEGER, 4317), (pod, JAEGER, 4318))
             for name in names:
                 pod = End(name, namespace)
                 yield End(gateway, namespace), pod, 8080
@@ -78,7 +78,7 @@ def open_ways(program: Program) -> Iterator[tuple[End, End, int]]:
 
 def closed_ways(program: Program) -> Iterator[tuple[End, End, int]]:
     database, kafka = _database(program), _kafka(program)
-    yield from ((JOB, INTERNET, 443), (STRANGER, JAEGER, 4317))
+    yield from ((JOB, INTERNET, 443), (STRANGER, JAEGER, 4317), (STRANGER, JAEGER, 4318))
     if database.namespace:  # outside, it is the subnet's rules that say so
         yield STRANGER, database, 5432
     yield from ((STRANGER, kafka, 9093), (INTERNET, JAEGER, 4317))
@@ -125,12 +125,13 @@ def past_the_mesh(program: Program) -> Iterator[str]:
 
 
 def _ports_of(config: Mapping[str, str]) -> set[str]:
-    """Of PostgreSQL and Kafka, as the service itself is told."""
+    """Of the collector of traces, PostgreSQL and Kafka, as the service itself is told."""
+    traces = config["OTEL_EXPORTER_OTLP_ENDPOINT"].rpartition(":")[2]
     if "DATABASE_URL" not in config:
-        return set()
+        return {traces}
     database = config["DATABASE_URL"].removeprefix("postgresql://").partition("/")[0].rpartition(":")[2]
     brokers = config["KAFKA_BOOTSTRAP_SERVERS"].split(",")
-    return {database, *(broker.rpartition(":")[2] for broker in brokers)}
+    return {traces, database, *(broker.rpartition(":")[2] for broker in brokers)}
 
 
 def _database(program: Program) -> End:

@@ -111,12 +111,16 @@ class Clinic:
 
 
 @contextmanager
-def running_clinic(folder: Path, *systems: str) -> Iterator[Clinic]:
-    """Runs the project's systems of these names, all without any, in `folder`, on ports of their own."""
+def running_clinic(
+    folder: Path, *systems: str, variables: Mapping[str, str] | None = None
+) -> Iterator[Clinic]:
+    """Runs the project's systems of these names, all without any, in `folder`, on ports of their own; `variables`
+    are added to the environment of all.
+    """
     write_project(folder, systems)
     project = read_project(folder)
     assert project is not None
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ADMIN_TOKEN": ADMIN_TOKEN}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ADMIN_TOKEN": ADMIN_TOKEN, **(variables or {})}
     with (
         (folder / "up.log").open("w") as log,
         subprocess.Popen(

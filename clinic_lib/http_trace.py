@@ -1,0 +1,100 @@
+"""Requests: their trace, and the name by which their lines in the log are found."""
+
+import re
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from clinic_lib import tracing
+from clinic_lib.logs import subject, trace_fields
+from clinic_lib.messages import valid_traceparent
+from clinic_lib.otlp_encoding import Kind
+
+__all__ = ["TraceRequests", "exemplar_of", "name_route", "traceparent_of"]
+
+TRACEPARENT = "clinic.traceparent"
+ROUTE = "clinic.route"
+METHOD = re.compile(r"[A-Z]{1,10}")
+
+
+def traceparent_of(scope: Scope) -> str | None:
+    """The context of what a request causes."""
+    found: str | None = scope.get(TRACEPARENT)
+    return found
+
+
+def exemplar_of(scope: Scope) -> dict[str, str] | None:
+    """What a metric of this request shows as its example."""
+    return tracing.exemplar(traceparent_of(scope))
+
+
+def name_route(scope: Scope, route: str) -> None:
+    """For an application whose routes are not Starlette's; an empty one is a path that nobody knows."""
+    scope[ROUTE] = route
+
+
+class _Request:
+    """A request that is in hand."""
+
+    def __init__(self, traceparent: str | None) -> None:
+        self._traceparent = traceparent
+
+    def log_fields(self) -> Mapping[str, object]:
+        return trace_fields(self._traceparent)
+
+
+class TraceRequests:
+    """ASGI middleware: goes on with the caller's trace, or begins one; a span for each request that is sampled.
+
+    A `traceparent` that is none is taken for none, and the span says nothing of path, query or body: what stands
+    there may be personal.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        traceparent, span = tracing.enter(_given(scope), "", Kind.SERVER)
+        scope[TRACEPARENT] = traceparent
+        subject.set(_Request(traceparent))
+        if span is None:
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            method, route = _method(scope), _route(scope)
+            span.name = f"{method} {route}" if route else method
+            span.attributes |= {"http.request.method": method, "http.response.status_code": status}
+            if route:
+                span.attributes["http.route"] = route
+            if status >= 500:
+                span.error = str(status)
+            tracing.finish(span)
+
+
+def _given(scope: Scope) -> str | None:
+    """The caller's context: two of them are none."""
+    given = [value for name, value in scope["headers"] if name == b"traceparent"]
+    return valid_traceparent(given[0].decode("latin-1")) if len(given) == 1 else None
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if METHOD.fullmatch(method) else "_OTHER"
+
+
+def _route(scope: Scope) -> str:
+    """The pattern, never the path: one that the application named, else the route's own."""
+    return str(scope[ROUTE] if ROUTE in scope else getattr(scope.get("route"), "path", ""))
