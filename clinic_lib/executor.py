@@ -16,7 +16,7 @@ from clinic_lib.errors import TransientError
 from clinic_lib.handlers import Handler
 from clinic_lib.ledger import Sagas
 from clinic_lib.outbox import Outlet
-from clinic_lib.storage import Database
+from clinic_lib.storage import Storage
 
 __all__ = ["Executor"]
 
@@ -33,7 +33,7 @@ class Executor:
     def __init__(
         self,
         service: str,
-        database: Database,
+        database: Storage,
         tables: Sequence[MetaData],
         handlers: Sequence[Handler],
         sagas: Sagas | None = None,
