@@ -20,13 +20,17 @@ from clinic_lib.testing.simulation.schedule import SOME_OF_EACH, Drawn, Faults
 __all__ = ["explore", "schedules"]
 
 CHOICES = 160
+STRETCH = 5
 SHRINK_SECONDS = 4.0
 """So long a failing schedule is made shorter; what is found by then is told."""
 
 
 def schedules(choices: int = CHOICES) -> st.SearchStrategy[bytes]:
-    """Schedules, to be `Drawn`. They shrink towards the calm one."""
-    return st.binary(min_size=choices, max_size=choices)
+    """Schedules, to be `Drawn`. They shrink towards the calm one, whole stretches at once."""
+    if choices <= STRETCH:
+        return st.binary(min_size=choices, max_size=choices)
+    half = choices // 2
+    return st.tuples(schedules(half), schedules(choices - half)).map(b"".join)
 
 
 def explore(

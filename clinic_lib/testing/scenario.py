@@ -126,6 +126,10 @@ class Scenario(Outcome):
         self._world.errands += [self._errand(each) for each in errands]
         return self
 
+    def perhaps(self, *errands: Errand) -> Self:
+        """As `when`, yet the schedule chooses which of them happen at all: none when it is calm."""
+        return self.when(*(each for each in errands if self._schedule.choose(2)))
+
     def post(self, path: str, body: object = None) -> Answered:
         """Ask as over HTTP, at once, and return the answer."""
         for _, endpoint in self._endpoints.values():

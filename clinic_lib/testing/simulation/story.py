@@ -23,14 +23,14 @@ class Line:
 
 def told(lines: Sequence[Line], end: str) -> str:
     """At most twelve lines: what had no effect is left out first, then the middle of what had one."""
-    place = LONGEST - 1
-    kept = list(lines) if len(lines) <= place else [each for each in lines if each.weight]
-    while len(kept) > place:
-        light = [n for n, each in enumerate(kept) if each.weight == 1] or list(range(len(kept)))
-        gone = light[len(light) // 2]
-        rest = len(lines) - place + 1
-        kept = [each for n, each in enumerate(kept) if n != gone]
-        if len(kept) == place - 1:
-            kept.insert(gone, Line("…", f"{rest} more lines that went as they should"))
-            break
-    return "\n".join([*map(str, kept), end.splitlines()[0] if end else ""])
+    most = LONGEST - 1
+    kept = list(lines) if len(lines) <= most else [each for each in lines if each.weight]
+    if len(kept) > most:
+        heavy = [n for n, each in enumerate(kept) if each.weight > 1][-4:]
+        light = [n for n in range(len(kept)) if n not in heavy]
+        room = most - 1 - len(heavy)
+        shown = sorted({*heavy, *light[: room // 2], *light[len(light) - (room - room // 2) :]})
+        gap = next(n for n in range(len(kept)) if n not in shown)
+        left_out = Line("…", f"{len(lines) - len(shown)} lines more")
+        kept = [left_out if n == gap else kept[n] for n in sorted([*shown, gap])]
+    return "\n".join([*map(str, kept), end])

@@ -29,23 +29,27 @@ class Witness:
 
     def lines(self, died: CrashPoint | None = None) -> list[Line]:
         """What came of it; `died` says where the process died meanwhile."""
-        rolled_back = died in ROLLED_BACK
-        if not rolled_back:
-            self._process.handled.update(each.message_id for each in self._records)
+        if died in ROLLED_BACK:
+            return [Line(self._process.name, f"dies at {died}, of {self._all()} nothing is done", 2)]
+        self._process.handled.update(each.message_id for each in self._records)
         effects = self._effects()
         lines = [self._line(each, effects) for each in self._records]
-        if not self._records and self._what:
-            (published, failed), changes = effects, self._changes()
-            told = [type_ for types in published.values() for type_ in types] + [*failed.values(), *changes]
-            lines.append(Line(self._process.name, _joined(self._what, told)))
-        elif lines and (changes := self._changes()):
+        changes = self._changes()
+        if self._what:
+            published, failed = effects
+            told = [type_ for types in published.values() for type_ in types]
+            lines.append(Line(self._process.name, _joined(self._what, [*told, *failed.values(), *changes])))
+        elif lines and changes:
             lines[-1] = Line(
                 lines[-1].actor, f"{lines[-1].text} ({'; '.join(changes)})", lines[-1].weight or 1
             )
         if died is not None:
-            done = "nothing of that is done" if rolled_back else "that is done"
-            lines.append(Line(self._process.name, f"dies at {died}: {done}", 2))
+            done = f", {self._all()} is done" if self._records or self._what else ""
+            lines.append(Line(self._process.name, f"dies at {died}{done}", 2))
         return lines
+
+    def _all(self) -> str:
+        return self._what or ", ".join(f"{each.type} {each.subject}" for each in self._records[:3])
 
     def _line(self, record: Record, effects: "tuple[dict[UUID | None, list[str]], dict[UUID, str]]") -> Line:
         published, failed = effects
