@@ -143,6 +143,7 @@ class Outcome:
         return [str(each) for each in self._world.lines]
 
     def _break(self, what: str) -> None:
+        __tracebackhide__ = True
         seed = "" if self._seed is None else f" (seed {self._seed})"
         raise InvariantError(told(self._world.lines, f"broken: {what.splitlines()[0]}{seed}"))
 

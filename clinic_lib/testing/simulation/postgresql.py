@@ -119,8 +119,10 @@ class PostgresqlStore:
         self.storage = database
         self._server = server
         self._clock = clock
+        self._read: dict[str, Sequence[Row]] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
+        self._read.clear()
         return self._server.run(self._at_this_time(work))
 
     async def _at_this_time(self, work: Coroutine[Any, Any, T]) -> T:
@@ -128,7 +130,10 @@ class PostgresqlStore:
         return await work
 
     def library(self, table: str) -> Sequence[Row]:
-        return [dict(row) for row in self._fetch(f"select * from {SCHEMA}.{table}")]
+        """Asked once between two pieces of work: nobody else writes there."""
+        if table not in self._read:
+            self._read[table] = [dict(row) for row in self._fetch(f"select * from {SCHEMA}.{table}")]
+        return self._read[table]
 
     def images(self, table: RowTable) -> Sequence[Image]:
         statement = f"select {table.selected} from {table.sql_name} order by {table.key_list}"

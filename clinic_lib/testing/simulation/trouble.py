@@ -15,7 +15,7 @@ from clinic_lib.testing.simulation.story import Line
 
 __all__ = ["Died", "Trouble"]
 
-SELDOM = 8
+SELDOM = 5
 """Where a fault may happen, it does once in so many times."""
 LONGEST_OUTAGE_STEPS = 12
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -64,7 +65,7 @@ class Witness:
     def _effects(self) -> tuple[dict[UUID | None, list[str]], dict[UUID, str]]:
         """By the message: which events came of it, and what was wrong with it."""
         published: dict[UUID | None, list[str]] = defaultdict(list)
-        for each in list(self._process.committed.values())[self._committed :]:
+        for each in islice(self._process.committed.values(), self._committed, None):
             published[each.cause].append(each.type)
         failed = {}
         for letter in self._process.store.library("dead_letter"):

@@ -27,7 +27,7 @@ from clinic_lib.testing.simulation.witness import Witness
 __all__ = ["Asked", "World"]
 
 STEP = timedelta(milliseconds=1)
-MOST_STEPS = 20_000
+MOST_STEPS = 5_000
 COMMAND_POINTS: tuple[CrashPoint, ...] = ("before-commit", "after-commit")
 POLL_POINTS: tuple[CrashPoint, ...] = (*COMMAND_POINTS, "before-offset-commit", "compensation")
 CLOCK_POINTS: tuple[CrashPoint, ...] = ("deadline", "redrive", "sweeper", "after-commit", "compensation")
