@@ -22,6 +22,7 @@ __all__ = ["explore", "schedules"]
 CHOICES = 160
 STRETCH = 5
 SHRINKS = 150
+SHRINKS_ON_A_SERVER = 50
 """So often it is tried to make a failing schedule shorter: a number, so that one seed tells one story."""
 
 
@@ -48,10 +49,10 @@ def explore(
     """
     __tracebackhide__ = True
     failed: set[bytes] = set()
-    shrinks = count()
+    shrinks, most = count(), SHRINKS if stores is None else SHRINKS_ON_A_SERVER
 
     def attempt(choices: bytes) -> None:
-        if failed and choices not in failed and next(shrinks) >= SHRINKS:
+        if failed and choices not in failed and next(shrinks) >= most:
             return
         try:
             scenario = Scenario(*services, schedule=Drawn(choices), stores=stores).suffer(faults)
