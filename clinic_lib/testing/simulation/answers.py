@@ -107,15 +107,19 @@ def begin(tables: Tables, *columns: Any) -> list[Any]:
 
 @answers(instances.CHANGE)
 def change(tables: Tables, *columns: Any) -> list[Any]:
+    changed = []
     for saga, key, state, ended_at, stuck, freed in zip(*columns, strict=True):
-        if row := tables.saga.get((saga, key)):
+        if old := tables.saga.get((saga, key)):
             gone = orjson.loads(freed)
-            left = {each: notice for each, notice in row["stuck"].items() if each not in gone}
-            row = row | {"stuck": left | orjson.loads(stuck)}
+            left = {each: notice for each, notice in old["stuck"].items() if each not in gone}
+            new = old | {"stuck": left | orjson.loads(stuck)}
             if state is not None:
-                row |= {"state": state, "ended_at": ended_at, "deadline_at": None, "started": None}
-            tables.saga[saga, key] = row
-    return []
+                new |= {"state": state, "ended_at": ended_at, "deadline_at": None, "started": None}
+            tables.saga[saga, key] = new
+            ends_now = old["ended_at"] is None and new["ended_at"] is not None
+            seconds = (new["ended_at"] - new["started_at"]).total_seconds() if ends_now else None
+            changed.append((saga, new["state"], seconds))
+    return changed
 
 
 @answers(instances.ENDED)
