@@ -27,6 +27,7 @@ from tests.core.shop import (
 __all__ = [
     "Charge",
     "Count",
+    "an_order_or_two",
     "cancelled_once",
     "careful_payment",
     "careless_payment",
@@ -185,6 +186,10 @@ def three_seats(scenario: Scenario) -> None:
 def orders_for_three_seats(scenario: Scenario) -> None:
     two = PlaceOrder(seat_id=1, quantity=2)
     scenario.perhaps(two, CancelOrder(order_id=1, reason="no"), two, CancelOrder(order_id=2, reason="no"))
+
+
+def an_order_or_two(scenario: Scenario) -> None:
+    scenario.when(PlaceOrder(seat_id=1, quantity=2)).perhaps(PlaceOrder(seat_id=1, quantity=1))
 
 
 def some_orders(scenario: Scenario) -> None:
