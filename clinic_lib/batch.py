@@ -6,11 +6,12 @@ many messages there are: inbox and checkpoint, locks, parked keys, barrier, one 
 barrier, instances of own sagas, outbox.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Table
 
@@ -33,6 +34,7 @@ from clinic_lib.errors import NotFoundError
 from clinic_lib.handlers import Load
 from clinic_lib.ledger import Ledger, Sagas
 from clinic_lib.letter_queue import Known
+from clinic_lib.messages import new_message_id
 from clinic_lib.outbox import OutboxRow, Outlet
 from clinic_lib.rows import Image, Rows, RowTable, row_table
 from clinic_lib.storage import Transaction
@@ -41,13 +43,17 @@ from clinic_lib.tally import Tally
 __all__ = ["Batch", "Plan"]
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class Plan:
     """What a service's handlers mean for every batch.
 
     `guarded` are the steps that have a compensation; `order` is the one in which tables are locked and written,
     referenced ones first; `sagas` are those that the service owns; `ids_each` is how many new ids are drawn for a
-    message that asks for some.
+    message that asks for some. `now` and `new_id` are the time and the ids of what is published.
     """
 
     service: str
@@ -56,13 +62,15 @@ class Plan:
     sagas: Sagas
     ids_each: int = 1
     largest_event_bytes: int = 1_000_000
+    now: Callable[[], datetime] = _now
+    new_id: Callable[[], UUID] = new_message_id
 
     def in_order(self, rows: Iterable[type]) -> list[RowTable]:
         return sorted({row_table(row) for row in rows}, key=lambda table: self.order[table.table])
 
     def encoder(self) -> Encoder:
         """For one transaction: its events carry the time at which it began."""
-        return Encoder(self.service, datetime.now(UTC), self.largest_event_bytes)
+        return Encoder(self.service, self.now(), self.largest_event_bytes, self.new_id)
 
 
 class Batch:
@@ -200,9 +208,7 @@ class Batch:
                     counts[row] = counts.get(row, 0) + self.plan.ids_each
         drawn = {}
         for table in self.plan.in_order(counts):
-            sequence = "select nextval(pg_get_serial_sequence($1, $2)) from generate_series(1, $3)"
-            rows = await self.transaction.fetch(sequence, table.sql_name, table.id_column, counts[table.row])
-            drawn[table.row] = [row[0] for row in rows]
+            drawn[table.row] = await table.draw(self.transaction, counts[table.row])
         return drawn
 
     async def _load_barrier(self, deliveries: list[Any], keys: list[str]) -> Barrier:

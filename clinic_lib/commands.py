@@ -6,7 +6,7 @@ Commands that arrive while a commit is under way go together in the next transac
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -201,14 +201,25 @@ class CommandEndpoint:
             kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
             if kind != "application/json":
                 return problem(415, "the body must be application/json")
+        command = self.read(path_values, body)
+        if isinstance(command, Response):
+            return command
+        return self.delivery(command, _envelope(request), _idempotency_key(request, body))
+
+    def read(self, path_values: Mapping[str, int], body: bytes) -> Command | Response:
+        """The command that a path and a body are together, or what is wrong with them."""
         given = validate_body(self.body, body if body or self.body_required else b"{}")
         if isinstance(given, Response):
             return given
         try:
-            command = self.command.model_validate({**path_values, **dict(given)})
+            return self.command.model_validate({**path_values, **dict(given)})
         except ValidationError as exc:  # by a validator that the author gave the command
             return problem_of(invalid(exc))
-        envelope = _envelope(request)
+
+    def delivery(
+        self, command: Command, envelope: Envelope, idempotency: IdempotencyKey | None = None
+    ) -> CommandDelivery:
+        """A command as the executor carries it out."""
         return CommandDelivery(
             command,
             envelope,
@@ -217,7 +228,7 @@ class CommandEndpoint:
             respond=self._respond(command),
             key_field=self.key_field,
             key_load=self.key_load,
-            idempotency=_idempotency_key(request, body),
+            idempotency=idempotency,
         )
 
     def _key(self, command: Command) -> str | None:

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from clinic_lib import inbox, metrics, telemetry
+from clinic_lib import crash_points, inbox, metrics
 from clinic_lib.decoding import decode, malformed, subscriptions
 from clinic_lib.delivery import Poll
 from clinic_lib.executor import Executor
@@ -236,7 +236,7 @@ class Consumer(ConsumerRebalanceListener):
                     await self._commit(consumer)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        telemetry.crash_point("before-offset-commit")
+        crash_points.crash_point("before-offset-commit")
         offsets, self._to_commit = self._to_commit, {}
         mine = {place: offset for place, offset in offsets.items() if place in consumer.assignment()}
         if mine:

@@ -8,7 +8,7 @@ down does not cancel what was confirmed meanwhile.
 
 import asyncio
 
-from clinic_lib import instances, keys, metrics, outbox, telemetry, tracing
+from clinic_lib import crash_points, instances, keys, metrics, outbox, tracing
 from clinic_lib.executor import Executor
 from clinic_lib.instances import Due
 from clinic_lib.logs import describe, logger, unexpected
@@ -55,7 +55,7 @@ class DeadlineTimer:
                     log.exception("deadlines.start_unreadable", saga=each.saga, saga_key=each.key)
                     await instances.put_off(transaction, each.saga, [each.key])
             rows = await outbox.insert(transaction, events) if events else []
-            telemetry.crash_point("deadline")
+            crash_points.crash_point("deadline")
         for each in taken:
             metrics.sagas_overdue.labels(self._plan.service, each.saga).inc()
         self._executor.outlet.offer(rows)

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from clinic_lib.compensation import Barrier, Run
+from clinic_lib.crash_points import crash_point
 from clinic_lib.delivery import Delivery, values_of
 from clinic_lib.desk import Desk, Journal, RowMissing
 from clinic_lib.errors import NotFoundError
@@ -21,7 +22,6 @@ from clinic_lib.logs import subject
 from clinic_lib.messages import Event
 from clinic_lib.rows import Image, row_table
 from clinic_lib.tally import Outcome
-from clinic_lib.telemetry import crash_point
 
 __all__ = ["decide", "done_events"]
 

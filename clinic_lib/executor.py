@@ -7,7 +7,7 @@ from time import monotonic, perf_counter, time_ns
 from sqlalchemy import MetaData
 from sqlalchemy.orm import configure_mappers
 
-from clinic_lib import batch_spans, metrics, telemetry, tracing
+from clinic_lib import batch_spans, crash_points, metrics, tracing
 from clinic_lib.batch import Batch, Plan
 from clinic_lib.delivery import Delivery, Redrive, Work
 from clinic_lib.desk import IdsExhausted
@@ -15,7 +15,7 @@ from clinic_lib.errors import TransientError
 from clinic_lib.handlers import Handler
 from clinic_lib.ledger import Sagas
 from clinic_lib.outbox import Outlet
-from clinic_lib.storage import Database
+from clinic_lib.storage import Storage
 
 __all__ = ["Executor"]
 
@@ -30,7 +30,7 @@ class Executor:
     def __init__(
         self,
         service: str,
-        database: Database,
+        database: Storage,
         tables: Sequence[MetaData],
         handlers: Sequence[Handler],
         sagas: Sagas | None = None,
@@ -114,11 +114,11 @@ class Executor:
             async with self.database.transaction() as transaction:
                 batch = Batch(self.plan, transaction, work, self.outlet, sent)
                 rows = await batch.run()
-                telemetry.crash_point("redrive" if isinstance(work, Redrive) else "before-commit")
+                crash_points.crash_point("redrive" if isinstance(work, Redrive) else "before-commit")
         except BaseException:
             self.outlet.give_back(sent)
             raise
-        telemetry.crash_point("after-commit")
+        crash_points.crash_point("after-commit")
         for delivery in work.deliveries:
             delivery.settled = True
         if batch.deleted_sent:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Integer, Table, Text, Uuid
 
-from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
+from clinic_lib.storage import LIBRARY, SCHEMA, Database, Storage, Transaction
 
 __all__ = ["RETENTION", "Position", "admit", "keep_partitions", "positions", "receive"]
 
@@ -95,7 +95,7 @@ async def admit(transaction: Transaction, message_ids: Collection[UUID]) -> set[
     return {row[0] for row in await transaction.fetch(ADMIT, list(message_ids))}
 
 
-async def positions(database: Database, logs: list[str]) -> dict[tuple[str, int], int]:
+async def positions(database: Storage, logs: list[str]) -> dict[tuple[str, int], int]:
     """The next offset of each partition that this service has ever handled."""
     async with database.session() as session:
         rows = await session.fetch(POSITIONS, logs)

@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from clinic_lib.keys import key_of
 from clinic_lib.ledger import Ledger, Sagas
 from clinic_lib.messages import Event
-from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
+from clinic_lib.storage import LIBRARY, SCHEMA, Database, Storage, Transaction
 
 __all__ = ["Due", "due", "expire", "load_ended", "put_off", "save", "take_due"]
 
@@ -166,7 +166,7 @@ async def load_ended(transaction: Transaction, deadlines: Iterable[Event], ledge
     ledger.ended.update((row[0], row[1]) for row in rows)
 
 
-async def due(database: Database, sagas: Sagas) -> list[str]:
+async def due(database: Storage, sagas: Sagas) -> list[str]:
     """The keys of instances whose deadline has come, the longest overdue first."""
     async with database.session() as session:
         return [row[0] for row in await session.fetch(DUE, sagas.names)]

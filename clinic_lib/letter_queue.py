@@ -7,14 +7,13 @@ only waited and comes first, once those before it are gone, is handled by itself
 import base64
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from clinic_lib.dead_letter import LetterState
-from clinic_lib.storage import SCHEMA, Database, Transaction
+from clinic_lib.storage import SCHEMA, Storage, Transaction
 
 __all__ = [
     "Known",
@@ -61,6 +60,17 @@ update {SCHEMA}.dead_letter d set retry_at = now() + interval '{CLAIM_SECONDS} s
 from due where d.id = due.id
 returning d.key
 """
+
+HEADS = f"""
+select min(id) as head from {SCHEMA}.dead_letter where key is not null group by key
+union all select id from {SCHEMA}.dead_letter where key is null order by head
+"""
+
+COUNT = f"select count(*), (array_agg(error order by id))[1] from {SCHEMA}.dead_letter where key = $1"
+
+OF_KEY = f"select {STORED} from {SCHEMA}.dead_letter where key = $1 order by id limit $2"
+
+ONE = f"select {STORED} from {SCHEMA}.dead_letter where id = $1"
 
 
 class Known(NamedTuple):
@@ -122,49 +132,41 @@ async def settle(transaction: Transaction, ids: Collection[int], keys: Collectio
     await transaction.execute(SETTLE, list(ids), list(keys))
 
 
-async def claim_retries(database: Database) -> set[str]:
+async def claim_retries(database: Storage) -> set[str]:
     """The keys whose letters are to be handled again now; for a minute no other process gets them."""
     async with database.session() as session:
         return {row[0] for row in await session.fetch(CLAIM_RETRIES)}
 
 
-async def heads(database: Database) -> list[int]:
+async def heads(database: Storage) -> list[int]:
     """The first letter of every key, and every malformed record."""
     async with database.session() as session:
-        rows = await session.fetch(
-            f"select min(id) as head from {SCHEMA}.dead_letter where key is not null group by key "
-            f"union all select id from {SCHEMA}.dead_letter where key is null order by head"
-        )
+        rows = await session.fetch(HEADS)
     return [row[0] for row in rows]
 
 
-async def count(database: Database, key: str) -> tuple[int, str | None]:
+async def count(database: Storage, key: str) -> tuple[int, str | None]:
     """How many letters a key has, and the error of the first."""
     async with database.session() as session:
-        rows = await session.fetch(
-            f"select count(*), (array_agg(error order by id))[1] from {SCHEMA}.dead_letter where key = $1",
-            key,
-        )
+        rows = await session.fetch(COUNT, key)
     return rows[0][0], rows[0][1]
 
 
-async def of_key(database: Database, key: str, limit: int = AT_ONCE) -> list[StoredLetter]:
+async def of_key(database: Storage, key: str, limit: int = AT_ONCE) -> list[StoredLetter]:
     """The first letters of a key, in their order."""
     async with database.session() as session:
-        rows = await session.fetch(
-            f"select {STORED} from {SCHEMA}.dead_letter where key = $1 order by id limit $2", key, limit
-        )
+        rows = await session.fetch(OF_KEY, key, limit)
     return [_stored(row) for row in rows]
 
 
-async def stored(database: Database, letter_id: int) -> StoredLetter | None:
+async def stored(database: Storage, letter_id: int) -> StoredLetter | None:
     """One letter; None when there is none of that id."""
     async with database.session() as session:
-        rows = await session.fetch(f"select {STORED} from {SCHEMA}.dead_letter where id = $1", letter_id)
+        rows = await session.fetch(ONE, letter_id)
     return _stored(rows[0]) if rows else None
 
 
-def _stored(row: "asyncpg.Record") -> StoredLetter:
+def _stored(row: Sequence[Any]) -> StoredLetter:
     values = dict(zip((each.name for each in fields(StoredLetter)), row, strict=True))
     headers = orjson.loads(values["headers"])
     values["headers"] = [(name, value and base64.b64decode(value)) for name, value in headers]

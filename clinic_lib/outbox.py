@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, Uuid, func
 
-from clinic_lib.storage import LIBRARY, SCHEMA, Database, Transaction
+from clinic_lib.storage import LIBRARY, SCHEMA, Storage, Transaction
 
 __all__ = ["Outlet", "OutboxRow", "Outgoing", "delete", "insert", "overdue"]
 
@@ -54,6 +54,8 @@ select {COLUMNS} from {SCHEMA}.outbox
 where (aggregateid, aggregatetype) in (select aggregateid, aggregatetype from events)
     and id <> all($1::bigint[])
 """
+
+DELETE = f"delete from {SCHEMA}.outbox where id = any($1::bigint[])"
 
 OVERDUE = f"""
 select {COLUMNS} from {SCHEMA}.outbox
@@ -123,13 +125,13 @@ async def insert(
     return sorted((_row(row, by_id.get(row[1])) for row in rows), key=lambda row: row.id)
 
 
-async def delete(database: Database, sent: Collection[int]) -> None:
+async def delete(database: Storage, sent: Collection[int]) -> None:
     """Delete rows whose records the broker has acknowledged."""
     async with database.session() as session:
-        await session.execute(f"delete from {SCHEMA}.outbox where id = any($1::bigint[])", list(sent))
+        await session.execute(DELETE, list(sent))
 
 
-async def overdue(database: Database, known: Collection[int], seconds: float) -> list[OutboxRow]:
+async def overdue(database: Storage, known: Collection[int], seconds: float) -> list[OutboxRow]:
     """All rows, in order, of every key that has a row older than `seconds` which is not among `known`."""
     async with database.session() as session:
         rows = await session.fetch(OVERDUE, list(known), seconds)

@@ -18,7 +18,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
-from clinic_lib import batch_spans, metrics, outbox, telemetry
+from clinic_lib import batch_spans, crash_points, metrics, outbox
 from clinic_lib.errors import TransientError
 from clinic_lib.logs import describe, logger, unexpected
 from clinic_lib.outbox import OutboxRow, Outlet
@@ -157,7 +157,7 @@ class Relay(Outlet):
         ]
         await asyncio.gather(*acknowledgements)
         metrics.relay_seconds.labels(self._service).observe(perf_counter() - started)
-        telemetry.crash_point("after-publish")
+        crash_points.crash_point("after-publish")
         metrics.relay_sent.labels(self._service).inc(len(self._flight))
         batch_spans.sent(list(self._flight.values()))
         self._sent.update(self._flight)
@@ -194,7 +194,7 @@ class Relay(Outlet):
                 log.warning("relay.sweep_failed", error=describe(exc), exc_info=unexpected(exc))
                 continue
             if rows:
-                telemetry.crash_point("sweeper")
+                crash_points.crash_point("sweeper")
                 metrics.relay_swept.labels(self._service).inc(len(rows))
                 self.offer(rows)
 

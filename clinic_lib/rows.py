@@ -25,6 +25,7 @@ Image = tuple[Any, ...]
 Wanted = dict[tuple[str, ...], set[tuple[Any, ...]]]
 """Which rows to load: for each group of columns the values to look for."""
 
+DRAW = "select nextval(pg_get_serial_sequence($1, $2)) from generate_series(1, $3)"
 DIALECT = make_url("postgresql+asyncpg://").get_dialect()()
 QUOTE = DIALECT.identifier_preparer.quote
 
@@ -86,6 +87,11 @@ class RowTable:
             orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if json and value is not None else value
             for value, json in zip(values, self.is_json, strict=True)
         )
+
+    async def draw(self, transaction: Transaction, count: int) -> list[int]:
+        """So many new ids, from the sequence of its primary key. One statement."""
+        rows = await transaction.fetch(DRAW, self.sql_name, self.id_column, count)
+        return [row[0] for row in rows]
 
     async def load(self, transaction: Transaction, wanted: Wanted, *, lock: bool = True) -> list[Any]:
         """The rows that `wanted` names, in the order of their keys, locked. One statement."""

@@ -181,7 +181,7 @@ class Service(Declarations):
 
     def asgi(self) -> Starlette:
         """The public app; its lifespan runs the consumer, the relay and the admin port."""
-        endpoints = self._with_answers()
+        endpoints = self.endpoints()
         published = {event for handler in self.handlers for event in handler.events}
         for saga in self.sagas:
             if saga.starts not in published:
@@ -263,7 +263,7 @@ class Service(Declarations):
                     return query
         return None
 
-    def _with_answers(self) -> list[CommandEndpoint]:
+    def endpoints(self) -> list[CommandEndpoint]:
         """The commands' routes; what an answer's view needs is loaded with what the function asks for."""
         endpoints = []
         for declared, path in self._commands:

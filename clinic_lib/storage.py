@@ -4,11 +4,11 @@ A transaction is opened on the driver's connection and a handler's `AsyncConnect
 autocommit mode: SQLAlchemy then sends its statements into our transaction and can neither commit nor end it.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import asyncpg
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +23,7 @@ from sqlalchemy.pool import QueuePool
 from clinic_lib import metrics
 from clinic_lib.errors import ConfigurationError, TransientError
 
-__all__ = ["COLUMN_TYPES", "LIBRARY", "Database", "NewIds", "Transaction", "View"]
+__all__ = ["COLUMN_TYPES", "LIBRARY", "Database", "NewIds", "Storage", "Transaction", "View"]
 
 RowT = TypeVar("RowT")
 
@@ -61,8 +61,37 @@ class NewIds(Iterator[int], Generic[RowT]):
         return next(self._ids)
 
 
-class Transaction:
-    """One database transaction: statements in PostgreSQL's own form (`$1`), and SQLAlchemy for handlers."""
+class Transaction(Protocol):
+    """One transaction: statements in PostgreSQL's own form (`$1`), and SQLAlchemy for handlers."""
+
+    @property
+    def connection(self) -> AsyncConnection: ...
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the server has ended it: nothing more can be done in it."""
+
+    async def fetch(self, statement: str, *arguments: object) -> Sequence[Any]:
+        """Rows, whose columns are found by their places."""
+
+    async def execute(self, statement: str, *arguments: object) -> None: ...
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """What is done in it is undone alone when it raises."""
+
+
+class Storage(Protocol):
+    """Where a service's transactions are made: its `Database`, or a simulation's memory."""
+
+    def session(self) -> AbstractAsyncContextManager[Transaction]:
+        """Each statement is its own transaction: for reads."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+
+
+class PostgresqlTransaction:
+    """A `Transaction` on a connection of the driver's."""
 
     def __init__(self, connection: AsyncConnection, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.connection = connection
@@ -70,7 +99,6 @@ class Transaction:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the server has ended it: nothing more can be done in it."""
         return bool(self._driver.is_closed())
 
     async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
@@ -128,7 +156,7 @@ class Database:
         )
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Transaction]:
+    async def session(self) -> AsyncIterator[PostgresqlTransaction]:
         """A connection on which each statement is its own transaction: for reads."""
         asked = perf_counter()
         try:
@@ -137,7 +165,7 @@ class Database:
                 if self._wait:
                     self._wait.observe(perf_counter() - asked)
                 try:
-                    yield Transaction(connection, driver)
+                    yield PostgresqlTransaction(connection, driver)
                 finally:
                     if driver.is_closed():
                         await connection.invalidate()
@@ -147,13 +175,13 @@ class Database:
             raise TransientError(f"{type(exc).__name__}: {exc}") from exc
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncIterator[PostgresqlTransaction]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         async with self.session() as session, session.savepoint():
             yield session
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Transaction]:
+    async def snapshot(self) -> AsyncIterator[PostgresqlTransaction]:
         """Reads that belong together: every statement sees the database at one moment."""
         async with self.session() as session, session.repeatable_read():
             yield session

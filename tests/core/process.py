@@ -11,7 +11,7 @@ from typing import Literal
 
 import httpx2
 
-from clinic_lib.telemetry import CrashPoint
+from clinic_lib.crash_points import CrashPoint
 
 ROOT = Path(__file__).parents[2]
 Name = Literal["order", "seat", "page"]

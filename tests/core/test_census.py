@@ -53,7 +53,9 @@ def owner(database: Database) -> Worker:
 async def counting(worker: Worker, *, database: Database | None = None) -> AsyncIterator[Census]:
     """A census every 0.1 s, which has looked when the block begins."""
     service, names = worker.executor.service, worker.executor.plan.sagas.names
-    census = Census(service, database or worker.executor.database, names, [], seconds=SECONDS)
+    counted = database or worker.executor.database
+    assert isinstance(counted, Database)
+    census = Census(service, counted, names, [], seconds=SECONDS)
     task = asyncio.create_task(census.run())
     try:
         await looked(census)

@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from httpx2 import TransportError
 
+from clinic_lib.crash_points import CrashPoint
 from clinic_lib.messages import new_message_id
 from clinic_lib.storage import Database
-from clinic_lib.telemetry import CrashPoint
 from tests.core.process import service_process
 from tests.core.shop import OrderPlaced
 from tests.core.worker import cloud_event, value

@@ -13,7 +13,7 @@ from tests.core.shop import TOPIC, order_service, page_service, seat_service
 
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
-    return documents.openapi(order_service, order_service._with_answers())
+    return documents.openapi(order_service, order_service.endpoints())
 
 
 def test_every_command_and_query_has_its_path(openapi: dict[str, Any]) -> None:

@@ -66,7 +66,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def statements_of_a_poll(worker: Worker, events: Iterable[shop.ShopEvent], log: Log) -> int:
     records = [log.append(event) for event in events]
-    async with counting(worker.executor.database) as counted:
+    database = worker.executor.database
+    assert isinstance(database, Database)
+    async with counting(database) as counted:
         await worker.poll(*records)
     assert len(counted.frame) == 2, counted.frame
     return len(counted.statements)

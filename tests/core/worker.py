@@ -15,7 +15,7 @@ from clinic_lib.executor import Executor
 from clinic_lib.messages import Command, Envelope, Event, new_message_id
 from clinic_lib.redrive import Redriver
 from clinic_lib.service import Service
-from clinic_lib.storage import Database
+from clinic_lib.storage import Storage
 from tests.core.shop import TOPIC
 
 LOG = "cluster/shop"
@@ -75,7 +75,7 @@ def cloud_event(event: Event, message_id: UUID, **other: object) -> bytes:
 class Worker:
     """A process of a service without Kafka: it is handed polls and commands."""
 
-    def __init__(self, service: Service, database: Database) -> None:
+    def __init__(self, service: Service, database: Storage) -> None:
         self.service = service
         self.known = subscriptions(service.handlers, service.owned_sagas().observed(_published(service)))
         self.executor = Executor(
@@ -113,19 +113,19 @@ def _published(service: Service) -> set[type[Event]]:
     return {event for handler in service.handlers for event in handler.events}
 
 
-async def rows(database: Database, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+async def rows(database: Storage, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
     """What a statement selects."""
     async with database.session() as session:
         return [tuple(row) for row in await session.fetch(statement, *arguments)]
 
 
-async def value(database: Database, statement: str, *arguments: object) -> Any:
+async def value(database: Storage, statement: str, *arguments: object) -> Any:
     """The one value that a statement selects."""
     ((result,),) = await rows(database, statement, *arguments)
     return result
 
 
-async def published(database: Database) -> list[tuple[str, str]]:
+async def published(database: Storage) -> list[tuple[str, str]]:
     """Type and key of the functions' events in the outbox, in their order."""
     return await rows(
         database,
@@ -134,7 +134,7 @@ async def published(database: Database) -> list[tuple[str, str]]:
     )
 
 
-async def notices(database: Database) -> list[tuple[str, str]]:
+async def notices(database: Storage) -> list[tuple[str, str]]:
     """Type and key of the library's own events in the outbox, in their order."""
     return await rows(
         database,
@@ -143,7 +143,7 @@ async def notices(database: Database) -> list[tuple[str, str]]:
     )
 
 
-async def sent(database: Database, log: Log, *types: str) -> list[ConsumerRecord]:
+async def sent(database: Storage, log: Log, *types: str) -> list[ConsumerRecord]:
     """The outbox's events, of some types or all, as records of `log`."""
     found = await rows(
         database, "select type, message_id, aggregateid, payload from clinic_lib.outbox order by id"
@@ -155,6 +155,6 @@ async def sent(database: Database, log: Log, *types: str) -> list[ConsumerRecord
     ]
 
 
-async def letters(database: Database) -> list[tuple[str, str | None, str | None]]:
+async def letters(database: Storage) -> list[tuple[str, str | None, str | None]]:
     """State, key and error of the dead letters, in their order."""
     return await rows(database, "select state, key, error from clinic_lib.dead_letter order by id")

@@ -61,7 +61,7 @@ def _against_its_app(service: Service, system: System) -> Iterator[str]:
     code: Any = importlib.import_module(service.app.partition(":")[0]).service
     if (code.name, code.system) != (service.name, system.name):
         yield f"{service.name} of {system.name} calls itself {code.name} of {code.system}"
-    paths = set(documents.openapi(code, code._with_answers())["paths"]) - DOCUMENTS
+    paths = set(documents.openapi(code, code.endpoints())["paths"]) - DOCUMENTS
     prefixes = {f"/{path.split('/')[1]}" for path in paths}
     if prefixes != set(service.routes):
         yield f"{service.name} has the routes {sorted(service.routes)}, its code {sorted(prefixes)}"
