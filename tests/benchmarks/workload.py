@@ -26,12 +26,14 @@ __all__ = [
     "database_of",
     "fill_seats",
     "free_at_first",
+    "make_tables",
+    "measure_in_one_database",
     "run_name",
 ]
 
 BLOCKS = 100
 QUANTITY = 3
-GIVES_UP_AFTER_S = 120.0
+GIVES_UP_AFTER_S = 30.0
 
 TABLES = {
     "order": """
@@ -182,6 +184,29 @@ class Stopwatch:
     async def _transactions(self) -> int:
         """How many transactions have written on this server since it was made, savepoints among them."""
         return int(await self.books.page.fetchval("select pg_snapshot_xmax(pg_current_snapshot())::text"))
+
+
+async def measure_in_one_database(sagas: int, work: Callable[[], Awaitable[object]]) -> Result:
+    """The result of `work`, which carries out `sagas` orders on the database `peer`; the three tables are made here."""
+    connection = await asyncpg.connect(database_of("peer"))
+    try:
+        books = Books(connection, connection, connection)
+        result = await Stopwatch(books, sagas).measure(work)
+        result.gate = await books.gate(sagas)
+        return result
+    finally:
+        await connection.close()
+
+
+async def make_tables(sagas: int) -> None:
+    """All three tables in the database `peer`, with the blocks of seats."""
+    connection = await asyncpg.connect(database_of("peer"))
+    try:
+        for statement in TABLES.values():
+            await connection.execute(statement)
+        await fill_seats(connection, sagas)
+    finally:
+        await connection.close()
 
 
 async def _own_cpu() -> float:
