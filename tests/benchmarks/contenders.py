@@ -14,7 +14,7 @@ from clinic_lib.local.spawn import die_with_parent
 from tests.benchmarks import product
 from tests.benchmarks.ground import PROJECT, Run, environment
 from tests.benchmarks.product import SERVICES, Product
-from tests.benchmarks.workload import Result
+from tests.benchmarks.stopwatch import Result
 
 __all__ = ["PEERS", "Contender", "Floor", "Peer", "ProductVariant"]
 
@@ -51,7 +51,7 @@ class ProductVariant:
 
     @property
     def name(self) -> str:
-        return f"product, {self.product.variant}"
+        return "product" if self.product.variant == "one process" else f"product, {self.product.variant}"
 
     @property
     def databases(self) -> Sequence[str]:
@@ -92,18 +92,22 @@ class Script:
                 await process.wait()
         if process.returncode or not told.strip():
             last = complaints.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-            return Result(0, 0, 0, [f"{self.name} failed: {last[0]}"])
+            return Result(0.0, gate=[f"{self.name} failed: {last[0]}"])
         return Result(**json.loads(told.splitlines()[-1]))
 
 
 def Floor() -> Script:  # noqa: N802 - it makes one
     """The workload written by hand."""
-    return Script("floor", (sys.executable, "-m", "tests.benchmarks.floor", "{sagas}", str(RECORDS)), SERVICES)
+    return Script(
+        "floor", (sys.executable, "-m", "tests.benchmarks.floor", "{sagas}", str(RECORDS)), SERVICES
+    )
 
 
 def Peer(name: str) -> Script:  # noqa: N802 - it makes one
     """The workload with another library, out of its own environment."""
-    return Script(name, (str(PEERS_PYTHON), "-m", f"tests.benchmarks.peers.{PEERS[name]}", "{sagas}"), ("peer",))
+    return Script(
+        name, (str(PEERS_PYTHON), "-m", f"tests.benchmarks.peers.{PEERS[name]}", "{sagas}"), ("peer",)
+    )
 
 
 def peers_are_installed() -> bool:

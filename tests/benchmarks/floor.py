@@ -25,7 +25,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from asyncpg.pgproto import pgproto
 from uuid_utils import uuid7
 
-from tests.benchmarks.workload import QUANTITY, TABLES, Books, Stopwatch, block_of, database_of, fill_seats
+from tests.benchmarks.stopwatch import Stopwatch
+from tests.benchmarks.workload import QUANTITY, TABLES, Books, block_of, database_of, fill_seats
 
 __all__ = ["main"]
 
@@ -141,7 +142,9 @@ class Reservation:
     def __init__(self, run: str) -> None:
         self.orders, self.seats = f"orders-{run}", f"seats-{run}"
 
-    async def place(self, connection: Connection, wanted: Sequence[tuple[int, str]]) -> list[tuple[str, Event]]:
+    async def place(
+        self, connection: Connection, wanted: Sequence[tuple[int, str]]
+    ) -> list[tuple[str, Event]]:
         """A group of commands: each wants seats of a block, for a customer."""
         now = datetime.now(UTC)
         rows = await connection.fetch(
@@ -209,7 +212,7 @@ class Reservation:
                 ended |= {"type": "OrderCancelled", "reason": event["reason"]}
             caused.append((self.orders, ended))
         await connection.fetch(
-            "update \"order\" o set status = e.status, reason = e.reason "
+            'update "order" o set status = e.status, reason = e.reason '
             "from unnest($1::bigint[], $2::text[], $3::text[]) as e (order_id, status, reason) "
             "where o.order_id = e.order_id and o.status = 'placed'",
             [event["order_id"] for _, event in caused],
@@ -263,11 +266,19 @@ async def main(sagas: int, records: int) -> None:
     services = [
         Service("order", [rules.seats], ("SeatsReserved", "SeatsRefused"), rules.end, records),
         Service("seat", [rules.orders], ("OrderPlaced",), rules.reserve, records),
-        Service("my_page", [rules.orders, rules.seats], (*STATUS, "SeatsReserved", "SeatsRefused"), rules.show, records),
+        Service(
+            "my_page",
+            [rules.orders, rules.seats],
+            (*STATUS, "SeatsReserved", "SeatsRefused"),
+            rules.show,
+            records,
+        ),
     ]
     async with AsyncExitStack() as stack:
         await make_topics(kafka, [rules.orders, rules.seats])
-        producer = AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True, max_batch_size=1_000_000)
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka, enable_idempotence=True, max_batch_size=1_000_000
+        )
         await stack.enter_async_context(producer)
         for service in services:
             service.producer = producer
@@ -275,9 +286,7 @@ async def main(sagas: int, records: int) -> None:
                 asyncpg.create_pool(database_of(service.name), min_size=2, max_size=2)
             )
             await service.pool.execute(TABLES[service.name] + ";" + INBOX_AND_OUTBOX)
-        connections = [
-            await stack.enter_async_context(service.pool.acquire()) for service in services
-        ]
+        connections = [await stack.enter_async_context(service.pool.acquire()) for service in services]
         books = Books(*connections)
         await fill_seats(books.seat, sagas)
         tasks = [asyncio.create_task(service.run(kafka)) for service in services]

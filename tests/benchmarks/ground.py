@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from clinic_lib.local.infrastructure import Infrastructure
 from clinic_lib.local.progress import Progress
 from clinic_lib.local.project import read_project
 from clinic_lib.testing.ports import free_ports
+from tests.benchmarks.stopwatch import KAFKA_PID, POSTGRESQL_PID
 
 __all__ = ["PROJECT", "Run", "Servers", "fresh_run", "servers"]
 
@@ -30,15 +31,19 @@ PROJECT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Servers:
-    """Where Kafka and PostgreSQL are. `log` is what PostgreSQL writes, where it is ours and can be read."""
+    """Where Kafka and PostgreSQL are, and what can be seen of those that are ours: PostgreSQL's log, Kafka's data, and
+    their processes by the names of environment variables.
+    """
 
     kafka: str
     postgresql: str
     log: Path | None = None
+    kafka_data: Path | None = None
+    processes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "DATABASE_URL": self.postgresql}
+        return {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "DATABASE_URL": self.postgresql, **self.processes}
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,12 @@ class Run:
     def database(self, service: str) -> str:
         return database_url(self.servers.postgresql, f"{service}_{self.name}")
 
+    def kafka_bytes(self) -> int:
+        """What its topics take on Kafka's disk; 0 where that is not ours."""
+        if self.servers.kafka_data is None:
+            return 0
+        return sum(path.stat().st_size for path in self.servers.kafka_data.rglob(f"*{self.name}-*/*.log"))
+
 
 @asynccontextmanager
 async def servers() -> AsyncIterator[Servers]:
@@ -72,11 +83,18 @@ async def servers() -> AsyncIterator[Servers]:
     folder.path.parent.chmod(0o711)  # PostgreSQL's user has to pass through
     folder.path.mkdir(mode=0o711)
     infrastructure = Infrastructure(ported, folder, Progress())
-    ours = infrastructure.children.get("postgresql")
     try:
         await infrastructure.start([])
+        ours = infrastructure.children
+        processes = {KAFKA_PID: ours.get("kafka"), POSTGRESQL_PID: ours.get("postgresql")}
+        started = {name: str(child.pid) for name, child in processes.items() if child}
+        os.environ |= started  # the stopwatch may run in this process
         yield Servers(
-            infrastructure.kafka_bootstrap_servers, infrastructure.server_url, ours.log if ours else None
+            infrastructure.kafka_bootstrap_servers,
+            infrastructure.server_url,
+            ours["postgresql"].log if "postgresql" in ours else None,
+            folder.kafka if "kafka" in ours else None,
+            started,
         )
     finally:
         for child in infrastructure.children.values():

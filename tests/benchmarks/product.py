@@ -12,7 +12,8 @@ import asyncpg
 from tests.benchmarks.ground import Run
 from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workers import Workers, started
-from tests.benchmarks.workload import Books, Result, Stopwatch, fill_seats
+from tests.benchmarks.stopwatch import Result, Stopwatch
+from tests.benchmarks.workload import Books, fill_seats
 
 __all__ = ["SERVICES", "VARIANTS", "Product", "books_of", "measure"]
 
@@ -73,8 +74,9 @@ async def measure(run: Run, sagas: int, product: Product | None = None) -> Resul
         async def place() -> None:
             await workers.place(sagas, product.records, product.order_processes, product.payload)
 
-        result = await Stopwatch(books, sagas).measure(place, workers.cpu)
+        result = await Stopwatch(books, sagas, workers.cpu).measure(place)
         result.gate = await books.gate(sagas)
+        result.kafka_bytes = run.kafka_bytes() / sagas
     async with books_of(run) as books:  # the processes have ended in order: nothing is under way any more
         result.gate += await left_over(books, sagas, product.inbox_rows)
     return result

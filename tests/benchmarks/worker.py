@@ -74,12 +74,16 @@ class Worker:
     async def place(self, first: int, last: int, records: int, size: int = 0) -> dict[str, float]:
         """Orders in groups of `records`: stands for commands that came over HTTP and were grouped."""
         runtime = self._runtimes["order"]
-        (handler,) = (each for each in _service("services.reservation.order.app").handlers if each.name == "place")
+        (handler,) = (
+            each for each in _service("services.reservation.order.app").handlers if each.name == "place"
+        )
         command = handler.messages[0]
         for start in range(first, last, records):
             deliveries = [
                 CommandDelivery(
-                    command(seat_id=block_of(n), quantity=QUANTITY, customer=f"customer {n}".ljust(size, "x")),
+                    command(
+                        seat_id=block_of(n), quantity=QUANTITY, customer=f"customer {n}".ljust(size, "x")
+                    ),
                     _envelope(),
                     (handler,),
                     None,
@@ -120,6 +124,9 @@ QUEUES: dict[str, Any] = {"each": EachCommits, "none": NoneCommits}
 
 async def main(wanted: Wanted) -> None:
     """Serves until standard input ends."""
+    logging.disable(
+        logging.ERROR
+    )  # Kafka's client complains while a broker is new; what ends a process is critical
     _rename(wanted)
     os.environ.update(wanted.settings)
     if wanted.commits == "each":
@@ -136,7 +143,6 @@ async def main(wanted: Wanted) -> None:
                 runtimes[name].commands = queue(runtimes[name].commands)
             if port := wanted.ports.get(name):
                 await stack.enter_async_context(_serving(app, port))
-        logging.disable(logging.WARNING)
         worker = Worker(runtimes)
         await worker.until_ready()
         await _answer_requests(worker)
@@ -144,7 +150,9 @@ async def main(wanted: Wanted) -> None:
 
 async def _answer_requests(worker: Worker) -> None:
     reader = asyncio.StreamReader(limit=2**20)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
     print(json.dumps(await worker.usage()), flush=True)
     while line := await reader.readline():
         request = json.loads(line)

@@ -6,11 +6,8 @@ their own, so it needs nothing but asyncpg.
 """
 
 import asyncio
-import json
 import os
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -20,14 +17,11 @@ __all__ = [
     "QUANTITY",
     "TABLES",
     "Books",
-    "Result",
-    "Stopwatch",
     "block_of",
     "database_of",
     "fill_seats",
     "free_at_first",
     "make_tables",
-    "measure_in_one_database",
     "run_name",
 ]
 
@@ -85,21 +79,6 @@ async def fill_seats(seat: "asyncpg.Connection[asyncpg.Record]", sagas: int) -> 
     )
 
 
-@dataclass
-class Result:
-    """What one run measured; it counts only when `gate`, which lists what is wrong, is empty."""
-
-    sagas_per_second: float
-    cpu_microseconds_per_saga: float
-    commits_per_saga: float
-    gate: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def tell(self) -> None:
-        """One line of JSON on standard output: how a contender hands over its result."""
-        print(json.dumps(asdict(self)), flush=True)
-
-
 class Books:
     """The three tables, wherever they are: what my page shows, and whether everything adds up."""
 
@@ -132,8 +111,12 @@ class Books:
         left = await self.seat.fetchval("select sum(free)::bigint from seat")
         expected = free_at_first(sagas) // QUANTITY * BLOCKS
         return [
-            *_unless(confirmed + cancelled == sagas, f"{confirmed + cancelled} of {sagas} orders ended: {count}"),
-            *_unless(confirmed == expected, f"{confirmed} orders are confirmed, there are seats for {expected}"),
+            *_unless(
+                confirmed + cancelled == sagas, f"{confirmed + cancelled} of {sagas} orders ended: {count}"
+            ),
+            *_unless(
+                confirmed == expected, f"{confirmed} orders are confirmed, there are seats for {expected}"
+            ),
             *_unless(
                 left == free_at_first(sagas) * BLOCKS - QUANTITY * confirmed,
                 f"{left} seats are left of {free_at_first(sagas) * BLOCKS}, with {confirmed} times {QUANTITY} sold",
@@ -150,54 +133,6 @@ class Books:
         return _unless(odd == 0, f"{odd} pages show other steps than placed and the end, or no seat's name")
 
 
-class Stopwatch:
-    """Measures `work` from its first order to my page's last: time, this process's CPU, transactions that wrote."""
-
-    def __init__(self, books: Books, sagas: int) -> None:
-        self.books = books
-        self.sagas = sagas
-
-    async def measure(
-        self, work: Callable[[], Awaitable[object]], cpu: Callable[[], Awaitable[float]] | None = None
-    ) -> Result:
-        cpu = cpu or _own_cpu
-        before, spent = await self._transactions(), await cpu()
-        started = time.perf_counter()
-        task = asyncio.ensure_future(work())
-        shown = asyncio.ensure_future(self.books.until_shown(self.sagas))
-        try:
-            await asyncio.wait({task, shown}, return_when=asyncio.FIRST_EXCEPTION)
-            task.result()
-            shown.result()
-        finally:
-            task.cancel()
-            shown.cancel()
-        seconds, spent = time.perf_counter() - started, await cpu() - spent
-        commits = await self._transactions() - before
-        return Result(
-            sagas_per_second=self.sagas / seconds,
-            cpu_microseconds_per_saga=spent / self.sagas * 1e6,
-            commits_per_saga=commits / self.sagas,
-            seconds=seconds,
-        )
-
-    async def _transactions(self) -> int:
-        """How many transactions have written on this server since it was made, savepoints among them."""
-        return int(await self.books.page.fetchval("select pg_snapshot_xmax(pg_current_snapshot())::text"))
-
-
-async def measure_in_one_database(sagas: int, work: Callable[[], Awaitable[object]]) -> Result:
-    """The result of `work`, which carries out `sagas` orders on the database `peer`; the three tables are made here."""
-    connection = await asyncpg.connect(database_of("peer"))
-    try:
-        books = Books(connection, connection, connection)
-        result = await Stopwatch(books, sagas).measure(work)
-        result.gate = await books.gate(sagas)
-        return result
-    finally:
-        await connection.close()
-
-
 async def make_tables(sagas: int) -> None:
     """All three tables in the database `peer`, with the blocks of seats."""
     connection = await asyncpg.connect(database_of("peer"))
@@ -207,10 +142,6 @@ async def make_tables(sagas: int) -> None:
         await fill_seats(connection, sagas)
     finally:
         await connection.close()
-
-
-async def _own_cpu() -> float:
-    return time.process_time()
 
 
 def _unless(holds: bool, otherwise: str) -> list[str]:

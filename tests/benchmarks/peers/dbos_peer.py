@@ -15,7 +15,8 @@ import uvloop
 from dbos import DBOS, AsyncSQLAlchemyDatasource, DBOSConfig
 
 from tests.benchmarks.peers.transactions import Order, Outcome, end, place, reserve, wanted
-from tests.benchmarks.workload import database_of, make_tables, measure_in_one_database
+from tests.benchmarks.stopwatch import measure_in_one_database
+from tests.benchmarks.workload import database_of, make_tables
 
 AT_ONCE = 32
 CONNECTIONS = 20

@@ -25,6 +25,7 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresProcessRecorder
 from eventsourcing.system import MultiThreadedRunner, ProcessApplication, System
 
+from tests.benchmarks.stopwatch import measure_in_one_database
 from tests.benchmarks.workload import (
     BLOCKS,
     QUANTITY,
@@ -33,7 +34,6 @@ from tests.benchmarks.workload import (
     database_of,
     free_at_first,
     make_tables,
-    measure_in_one_database,
 )
 
 PULLED = 100

@@ -18,7 +18,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from tests.benchmarks.peers.transactions import Order, Outcome, end, place, reserve, wanted
-from tests.benchmarks.workload import database_of, make_tables, measure_in_one_database
+from tests.benchmarks.stopwatch import measure_in_one_database
+from tests.benchmarks.workload import database_of, make_tables
 
 AT_ONCE = 16
 """Orders placed side by side, and workers a queue."""
@@ -29,7 +30,9 @@ FLUSHED = 20
 async def main(sagas: int) -> None:
     await make_tables(sagas)
     engine = create_async_engine(
-        database_of("peer").replace("postgresql:", "postgresql+asyncpg:"), pool_size=6 * AT_ONCE, max_overflow=0
+        database_of("peer").replace("postgresql:", "postgresql+asyncpg:"),
+        pool_size=6 * AT_ONCE,
+        max_overflow=0,
     )
     metadata = MetaData()
     broker = OutboxBroker(engine, outbox_table=make_outbox_table(metadata), logger=None)
@@ -61,7 +64,9 @@ async def main(sagas: int) -> None:
         order = wanted(n)
         async with slots, sessions.begin() as session:
             order_id = await place(session, order)
-            await broker.publish({"order_id": order_id, "order": asdict(order)}, queue="placed", session=session)
+            await broker.publish(
+                {"order_id": order_id, "order": asdict(order)}, queue="placed", session=session
+            )
 
     async def all_of_them() -> None:
         await asyncio.gather(*(one(n) for n in range(sagas)))

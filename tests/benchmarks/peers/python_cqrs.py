@@ -19,7 +19,8 @@ from cqrs.saga.storage.sqlalchemy import Base, SqlAlchemySagaStorage
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from tests.benchmarks.peers.transactions import Order, Outcome, end, place, reserve, wanted
-from tests.benchmarks.workload import database_of, make_tables, measure_in_one_database
+from tests.benchmarks.stopwatch import measure_in_one_database
+from tests.benchmarks.workload import database_of, make_tables
 
 AT_ONCE = 24
 
@@ -105,7 +106,9 @@ async def main(sagas: int) -> None:
     logging.getLogger("cqrs").setLevel(logging.CRITICAL)
     # a saga holds one connection, and its step another
     engine = create_async_engine(
-        database_of("peer").replace("postgresql:", "postgresql+asyncpg:"), pool_size=2 * AT_ONCE, max_overflow=0
+        database_of("peer").replace("postgresql:", "postgresql+asyncpg:"),
+        pool_size=2 * AT_ONCE,
+        max_overflow=0,
     )
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
@@ -118,7 +121,9 @@ async def main(sagas: int) -> None:
         context = Context(order.seat_id, order.quantity, order.customer)
         async with slots:
             try:
-                async with Reservation().transaction(context=context, container=container, storage=storage) as steps:
+                async with Reservation().transaction(
+                    context=context, container=container, storage=storage
+                ) as steps:
                     async for _ in steps:
                         pass
             except SeatsRefusedError:

@@ -1,0 +1,4 @@
+PAGE = None
+
+
+def write() -> None: ...
