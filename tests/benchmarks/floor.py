@@ -91,11 +91,10 @@ class Service:
         events = [event for event in map(decode, records) if event["type"] in self.handled]
         if not events:
             return
-        async with self.pool.acquire() as connection:
-            async with connection.transaction():
-                new = {row[0] for row in await connection.fetch(RECEIVE, [event["id"] for event in events])}
-                caused = await self.decide(connection, [event for event in events if event["id"] in new])
-                rows = await self.store(connection, caused) if caused else []
+        async with self.pool.acquire() as connection, connection.transaction():
+            new = {row[0] for row in await connection.fetch(RECEIVE, [event["id"] for event in events])}
+            caused = await self.decide(connection, [event for event in events if event["id"] in new])
+            rows = await self.store(connection, caused) if caused else []
         await self.publish(rows)
 
     async def store(

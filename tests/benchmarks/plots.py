@@ -42,7 +42,7 @@ def lines(title: str, x: Axis, y: Axis, series: Mapping[str, Sequence[Point]]) -
     for value in sorted(set(xs)) if len(set(xs)) <= 8 else _steps(low, high):
         at, _ = place((value, 0))
         parts.append(_text(at, HEIGHT - BOTTOM + 16, _short(value), "middle"))
-    for colour, (name, points) in zip(COLOURS, series.items(), strict=False):
+    for colour, points in zip(COLOURS, series.values(), strict=False):
         placed = [place(point) for point in points]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in placed)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from tests.benchmarks.ground import Run
-from tests.benchmarks.worker import Wanted
-from tests.benchmarks.workers import Workers, started
 from tests.benchmarks.stopwatch import Result, Stopwatch
+from tests.benchmarks.worker import Wanted
+from tests.benchmarks.workers import started
 from tests.benchmarks.workload import Books, fill_seats
 
 __all__ = ["SERVICES", "VARIANTS", "Product", "books_of", "measure"]

@@ -54,7 +54,7 @@ class _Counters:
 
 
 class Stopwatch:
-    """Measures `work` that carries out `sagas` orders. `cpu` tells the contender's seconds, without it this process's."""
+    """Measures what carries out `sagas` orders. `cpu` tells the contender's seconds; without it, this process's."""
 
     def __init__(self, books: Books, sagas: int, cpu: Callable[[], Awaitable[float]] | None = None) -> None:
         self.books = books

@@ -56,7 +56,7 @@ async def started(run: Run, wanted: Sequence[Wanted]) -> AsyncIterator[Workers]:
     processes: list[Process] = []
     try:
         for each in wanted:
-            processes.append(await _start(run, each))
+            processes.append(await _start(run, each))  # noqa: PERF401 - those that were started are ended
         async with asyncio.timeout(SERVES_WITHIN_S):
             await asyncio.gather(*(_answer(process) for process in processes))
         yield Workers(processes)

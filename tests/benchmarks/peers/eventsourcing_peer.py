@@ -4,16 +4,15 @@ https://eventsourcing.readthedocs.io/en/stable/topics/system.html: orders and bl
 aggregates, so there are no rows of theirs; after the measurement they are written down from the aggregates for the
 gate. My page's row is inserted in the transaction that stores the order's end, by an own recorder, as the
 documentation's searchable content is. Aggregates are cached, not copied and not read again, since one process holds
-them all; followers pull a hundred events at a time. (The runner that hands events over in memory, NewMultiThreadedRunner,
-sends some twice when an application is saved to while it follows, as the orders are, and then stops.)
+them all; followers pull a hundred events at a time. (NewMultiThreadedRunner, which hands events over in memory, can't
+be used: it ends with an IntegrityError when an application is saved to while it follows another, as the orders are.)
 """
 
 import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -38,8 +37,10 @@ from tests.benchmarks.workload import (
 
 PULLED = 100
 SHOW = (
-    "insert into my_page (order_id, customer, seat_id, quantity, status, since, created_at, seat_name, reason, steps) "
-    "values (%(number)s, %(customer)s, %(seat_id)s, %(quantity)s, %(status)s, now(), now(), %(seat_name)s, %(reason)s,"
+    "insert into my_page (order_id, customer, seat_id, quantity, status, since, created_at, seat_name, "
+    "reason, steps) "
+    "values (%(number)s, %(customer)s, %(seat_id)s, %(quantity)s, %(status)s, now(), now(), %(seat_name)s, "
+    "%(reason)s,"
     " jsonb_build_array(jsonb_build_object('status', 'placed', 'at', now()),"
     " jsonb_build_object('status', %(status)s::text, 'at', now())))"
 )
@@ -105,7 +106,9 @@ class Orders(ProcessApplication[UUID]):
     """First and third transaction."""
 
     log_section_size = pull_section_size = PULLED
-    env = {"PROCESS_RECORDER_TOPIC": "tests.benchmarks.peers.eventsourcing_peer:PageRecorder"}
+    env: ClassVar[dict[str, str]] = {
+        "PROCESS_RECORDER_TOPIC": "tests.benchmarks.peers.eventsourcing_peer:PageRecorder"
+    }
 
     def place(self, n: int) -> None:
         self.save(Order(n + 1, block_of(n), QUANTITY, f"customer {n}"))

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import uvloop
 from cqrs.handlers.saga import SagaStepHandler, SagaStepResult
@@ -88,7 +88,7 @@ class Confirm(Step):
 
 
 class Reservation(Saga[Context]):
-    steps = [Place, Reserve, Confirm]
+    steps: ClassVar[list[type[SagaStepHandler[Context, Any]]]] = [Place, Reserve, Confirm]
 
 
 class Steps:

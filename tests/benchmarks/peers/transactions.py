@@ -19,9 +19,12 @@ RESERVE = text(
 FREE = text("select name, free from seat where seat_id = :seat_id")
 END = text('update "order" set status = :status, reason = :reason where order_id = :order_id')
 SHOW = text(
-    "insert into my_page (order_id, customer, seat_id, quantity, status, since, created_at, seat_name, reason, steps) "
-    "values (:order_id, :customer, :seat_id, :quantity, :status, now(), now(), :seat_name, :reason, jsonb_build_array("
-    "jsonb_build_object('status', 'placed', 'at', now()), jsonb_build_object('status', cast(:status as text), 'at', now())))"
+    "insert into my_page (order_id, customer, seat_id, quantity, status, since, created_at, seat_name, "
+    "reason, steps) "
+    "values (:order_id, :customer, :seat_id, :quantity, :status, now(), now(), :seat_name, :reason, "
+    "jsonb_build_array("
+    "jsonb_build_object('status', 'placed', 'at', now()), jsonb_build_object('status', cast(:status as "
+    "text), 'at', now())))"
 )
 
 
