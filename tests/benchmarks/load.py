@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import cast
 
 import orjson
 
@@ -21,10 +22,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._answer: asyncio.Future[int] | None = None
+        self._closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none of asyncio's
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -38,6 +39,7 @@ class Connection(asyncio.Protocol):
                 self._answer.set_result(int(head[9:12]))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._closed.set()
         if self._answer and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the server has closed the connection"))
 
@@ -48,9 +50,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return await self._answer
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._transport:
             self._transport.close()
+            await self._closed.wait()
 
 
 @dataclass
@@ -90,7 +93,7 @@ async def connections(port: int, number: int) -> AsyncIterator[list[Connection]]
         yield opened
     finally:
         for connection in opened:
-            connection.close()
+            await connection.close()
 
 
 async def closed_loop(clients: Sequence[Connection], seconds: float, request: Callable[[], bytes]) -> Load:
