@@ -79,7 +79,7 @@ class Sizes:
         ]
 
 
-QUICK = Sizes(product=8_000, floor=12_000, peers=300, variants=("one process",))
+QUICK = Sizes(product=6_000, floor=12_000, peers=200, variants=("one process",))
 FULL = Sizes(product=20_000, floor=30_000, peers=600, counting=5_000)
 
 

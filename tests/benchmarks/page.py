@@ -18,7 +18,8 @@ HEADER = """\
 
 `clinic bench` wrote this page and its plots from [results.json](benchmarks/results.json);
 [performance](performance.md) says how to read it, and what limits the library. A run counts only when its gate passes:
-every order ended, a third refused, no seat lost or sold twice, my page equal to the orders, inboxes complete, outboxes empty.
+every order ended, a third refused, no seat lost or sold twice, my page equal to the orders, inboxes complete,
+outboxes empty.
 """
 
 

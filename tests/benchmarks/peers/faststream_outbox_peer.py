@@ -21,7 +21,7 @@ from tests.benchmarks.peers.transactions import Order, Outcome, end, place, rese
 from tests.benchmarks.stopwatch import measure_in_one_database
 from tests.benchmarks.workload import database_of, make_tables
 
-AT_ONCE = 16
+AT_ONCE = 32
 """Orders placed side by side, and workers a queue."""
 FETCHED = 100
 FLUSHED = 20

@@ -7,7 +7,20 @@ from sqlalchemy import text
 
 from tests.benchmarks.workload import QUANTITY, block_of
 
-__all__ = ["Order", "Outcome", "end", "place", "reserve", "wanted"]
+__all__ = [
+    "END",
+    "FREE",
+    "PLACE",
+    "RESERVE",
+    "SHOW",
+    "Order",
+    "Outcome",
+    "end",
+    "place",
+    "reserve",
+    "too_few",
+    "wanted",
+]
 
 PLACE = text(
     'insert into "order" (seat_id, quantity, customer, status, created_at) '
@@ -54,6 +67,11 @@ def wanted(n: int) -> Order:
     return Order(block_of(n), QUANTITY, f"customer {n}")
 
 
+def too_few(quantity: int, free: int) -> str:
+    """The reason of a refusal."""
+    return f"not enough seats: {quantity} wanted, {free} free"
+
+
 async def place(session: Any, order: Order) -> int:
     """First transaction: answers with the order's id."""
     return int((await session.execute(PLACE, asdict(order))).scalar_one())
@@ -65,7 +83,7 @@ async def reserve(session: Any, order: Order) -> Outcome:
     if name is not None:
         return Outcome(name)
     name, free = (await session.execute(FREE, asdict(order))).one()
-    return Outcome(name, f"not enough seats: {order.quantity} wanted, {free} free")
+    return Outcome(name, too_few(order.quantity, free))
 
 
 async def end(session: Any, order_id: int, order: Order, outcome: Outcome) -> None:
