@@ -3,7 +3,7 @@
 workload        what everybody is measured on, and the gate that says whether a run counts
 stopwatch       what a run is measured by
 ground          the servers, and each run's databases and topics
-floor           the workload by hand
+floor           the workload by hand (floor_rules: its rows)
 worker, workers processes with the product's services in them
 product         the workload on the product
 peers/          the workload with other libraries
