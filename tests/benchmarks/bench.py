@@ -69,6 +69,9 @@ def bench(
         results.keep(_run(lambda on, steps: _everything(on, steps, rounds)))
     page.write()
     Console(stderr=True).print(f"written: {page.PAGE}")
+    gates = results.load().get("head_to_head", {"found": {}})["found"]
+    if failed := [f"{name}: {problem}" for name, each in gates.items() for problem in each["gate"]]:
+        raise StackError("Runs that do not count: " + "; ".join(failed))
 
 
 def main(arguments: list[str]) -> int:

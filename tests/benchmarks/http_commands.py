@@ -4,6 +4,7 @@ The same endpoint, POST /orders through uvicorn, three times: with commands comm
 a pool of connections, and not at all. The first two publish their events to Kafka as well.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median
@@ -25,6 +26,7 @@ __all__ = ["COMMITS", "load", "measure", "order_service"]
 COMMITS = ("group", "each", "none")
 CLIENTS = 64
 SECONDS = 4.0
+PUBLISHED_WITHIN_S = 30.0
 ORDER = post("/orders", {"seat_id": 1, "quantity": QUANTITY, "customer": "Ada Byron"})
 ORDERS = 'select count(*) from "order"'
 
@@ -47,16 +49,20 @@ async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]
 
 @asynccontextmanager
 async def order_service(servers: Servers, commits: str) -> AsyncIterator[int]:
-    """The order's service by itself; yields its port. Raises `RuntimeError` when an answered order is missing."""
+    """The order's service by itself; yields its port. Raises `RuntimeError` when its events are not published."""
     port = free_ports([0])
     async with fresh_run(servers, ["order"]) as run:
         async with started(run, [Wanted((MODULES["order"],), {"order": port}, commits=commits)]):
             yield port
-        connection = await asyncpg.connect(run.database("order"))
-        unsent = await connection.fetchval("select count(*) from clinic_lib.outbox")
-        await connection.close()
-        if unsent:
-            raise RuntimeError(f"{unsent} events were not published")
+            connection = await asyncpg.connect(run.database("order"))
+            try:
+                async with asyncio.timeout(PUBLISHED_WITHIN_S):
+                    while unsent := await connection.fetchval("select count(*) from clinic_lib.outbox"):
+                        await asyncio.sleep(0.1)
+            except TimeoutError:
+                raise RuntimeError(f"{unsent} events were not published") from None
+            finally:
+                await connection.close()
 
 
 async def load(port: int, clients: int, seconds: float) -> Load:

@@ -16,7 +16,7 @@ import asyncpg
 from clinic_lib.testing.ports import free_ports
 from tests.benchmarks.ground import Run, Servers, fresh_run
 from tests.benchmarks.load import closed_loop, connections, open_loop, percentile, post
-from tests.benchmarks.product import SERVICES, Product, books_of, fill_inboxes, left_over
+from tests.benchmarks.product import SERVICES, Product, books_of, fill_inboxes, left_over, until_tidy
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.workers import Workers, started
 from tests.benchmarks.workload import BLOCKS, QUANTITY, Books, block_of
@@ -87,6 +87,7 @@ async def serving(servers: Servers, product: Product) -> AsyncIterator[Served]:
                 await fill_inboxes(books, product.inbox_rows)
             served = Served(run, port, workers, books, product)
             yield served
+            await until_tidy(books)
         async with books_of(run) as books:
             if wrong := await left_over(books, served.orders, product.inbox_rows):
                 raise RuntimeError(f"the run does not count: {'; '.join(wrong)}")

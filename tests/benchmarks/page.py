@@ -75,7 +75,7 @@ def _head_to_head(found: Mapping[str, Any]) -> Iterator[str]:
             [
                 name,
                 f"{_rate(each):,.0f}",
-                f"{min(rates):,.0f} to {max(rates):,.0f}",
+                f"{min(rates, default=0):,.0f} to {max(rates, default=0):,.0f}",
                 f"{_rate(each) / floor:.2f}",
                 *(f"{_middle(each, cpu):,.0f} µs" for cpu in ("cpu", "postgresql_cpu", "kafka_cpu")),
                 f"{_middle(each, 'commits'):.3f}",
@@ -84,6 +84,10 @@ def _head_to_head(found: Mapping[str, Any]) -> Iterator[str]:
             ]
         )
     yield from _table([*columns, "statements a saga", "runs that count × sagas"], rows)
+    for name, each in found.items():
+        for problem in each["gate"]:
+            yield ""
+            yield f"A run of {name} does not count: {problem}."
 
 
 def _latency(found: Mapping[str, Any]) -> Iterator[str]:
@@ -264,7 +268,8 @@ def _counted(each: Mapping[str, Any]) -> list[Mapping[str, float]]:
 
 
 def _middle(each: Mapping[str, Any], name: str) -> float:
-    return median(result[name] for result in _counted(each))
+    """Over the runs that count; 0 when none does."""
+    return median([result[name] for result in _counted(each)] or [0.0])
 
 
 def _rate(each: Mapping[str, Any]) -> float:

@@ -3,8 +3,9 @@
 The library's locks, parked keys, stored offsets, deadlines, barriers and metrics are on, as in any service.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -15,7 +16,7 @@ from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workers import started
 from tests.benchmarks.workload import Books, fill_seats
 
-__all__ = ["SERVICES", "VARIANTS", "Product", "books_of", "measure"]
+__all__ = ["SERVICES", "VARIANTS", "Product", "books_of", "measure", "until_tidy"]
 
 SERVICES = ("order", "seat", "my_page")
 MODULES = {name: f"services.reservation.{name}.app" for name in SERVICES}
@@ -26,6 +27,7 @@ VARIANTS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """Which services share a process."""
 
+TIDY_WITHIN_S = 10.0  # acknowledged rows are deleted within a second, what a sweeper has to find within four
 UNSENT = "select count(*) from clinic_lib.outbox"
 LETTERS = "select count(*) from clinic_lib.dead_letter"
 RECEIVED = "select count(*) from clinic_lib.inbox"
@@ -75,11 +77,21 @@ async def measure(run: Run, sagas: int, product: Product | None = None) -> Resul
             await workers.place(sagas, product.records, product.order_processes, product.payload)
 
         result = await Stopwatch(books, sagas, workers.cpu).measure(place)
+        await until_tidy(books)
         result.gate = await books.gate(sagas)
         result.kafka_bytes = run.kafka_bytes() / sagas
     async with books_of(run) as books:  # the processes have ended in order: nothing is under way any more
         result.gate += await left_over(books, sagas, product.inbox_rows)
     return result
+
+
+async def until_tidy(books: Books) -> None:
+    """Return when no outbox holds anything any more, or after some seconds: then the gate says what is left."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TIDY_WITHIN_S):
+            for connection in (books.order, books.seat, books.page):
+                while await connection.fetchval(UNSENT):
+                    await asyncio.sleep(0.1)
 
 
 async def left_over(books: Books, sagas: int, earlier: int = 0) -> list[str]:
