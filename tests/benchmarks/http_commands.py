@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from clinic_lib.testing.ports import free_ports
-from tests.benchmarks.ground import Servers, fresh_run
+from tests.benchmarks.ground import Run, Servers, fresh_run
 from tests.benchmarks.load import Load, closed_loop, connections, post
 from tests.benchmarks.product import MODULES
 from tests.benchmarks.steps import Steps
@@ -51,18 +51,22 @@ async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]
 async def order_service(servers: Servers, commits: str) -> AsyncIterator[int]:
     """The order's service by itself; yields its port. Raises `RuntimeError` when its events are not published."""
     port = free_ports([0])
-    async with fresh_run(servers, ["order"]) as run:
-        async with started(run, [Wanted((MODULES["order"],), {"order": port}, commits=commits)]):
-            yield port
-            connection = await asyncpg.connect(run.database("order"))
-            try:
-                async with asyncio.timeout(PUBLISHED_WITHIN_S):
-                    while unsent := await connection.fetchval("select count(*) from clinic_lib.outbox"):
-                        await asyncio.sleep(0.1)
-            except TimeoutError:
-                raise RuntimeError(f"{unsent} events were not published") from None
-            finally:
-                await connection.close()
+    wanted = Wanted((MODULES["order"],), {"order": port}, commits=commits)
+    async with fresh_run(servers, ["order"]) as run, started(run, [wanted]):
+        yield port
+        await _until_published(run)
+
+
+async def _until_published(run: Run) -> None:
+    connection = await asyncpg.connect(run.database("order"))
+    try:
+        async with asyncio.timeout(PUBLISHED_WITHIN_S):
+            while unsent := await connection.fetchval("select count(*) from clinic_lib.outbox"):
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise RuntimeError(f"{unsent} events were not published") from None
+    finally:
+        await connection.close()
 
 
 async def load(port: int, clients: int, seconds: float) -> Load:

@@ -49,6 +49,9 @@ def test_a_run_that_loses_an_order_does_not_count(ground: Servers) -> None:
 
 
 async def _spoilt(books: Books) -> list[str]:
-    await books.page.execute("update my_page set status = 'cancelled' where order_id = 1")
+    await books.page.execute(
+        "update my_page set status = 'cancelled' "
+        "where order_id = (select min(order_id) from my_page where status = 'confirmed')"
+    )
     await books.seat.execute("update seat set free = free + 1")
     return await books.gate(300)
