@@ -5,6 +5,7 @@ import sys
 import typer
 
 from clinic_lib.errors import ClinicError
+from clinic_lib.local.commands import add_own_commands
 from clinic_lib.local.commands import commands as local_commands
 from clinic_lib.operate.dead_letters import dead_letters
 from clinic_lib.operate.sagas import sagas
@@ -26,6 +27,7 @@ app.add_typer(dead_letters, name="dead-letters")
 def main() -> None:
     """Runs the command; an error of ours is one sentence and exit code 1."""
     try:
+        add_own_commands(app)
         app()
     except ClinicError as exc:
         sys.exit(str(exc))

@@ -1,9 +1,7 @@
 """The commands of the local stack."""
 
-import importlib
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Annotated
 
@@ -15,10 +13,10 @@ from clinic_lib.local import control
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
 from clinic_lib.local.logs import Logs
-from clinic_lib.local.project import find_project
+from clinic_lib.local.project import OwnCommand, Project, find_project
 from clinic_lib.local.status import InfrastructureStatus, Status
 
-__all__ = ["commands"]
+__all__ = ["add_own_commands", "commands"]
 
 commands = typer.Typer()
 
@@ -131,9 +129,35 @@ def demo(system: SystemName = None) -> None:
             'This system has no demo: name one in pyproject.toml, as `demo = "module:function"`.'
         )
     control.status(ClinicFolder(project.folder))
-    sys.path.insert(0, str(project.folder))
-    module, _, function = chosen.demo.partition(":")
-    raise typer.Exit(getattr(importlib.import_module(module), function)(chosen.url))
+    raise typer.Exit(project.function(chosen.demo)(chosen.url))
+
+
+def add_own_commands(app: typer.Typer) -> None:
+    """Add the commands that the project in this folder brings along; without a project there are none."""
+    try:
+        project = find_project()
+    except StackError:
+        return  # who needs the project is told
+    ours = {each.name or each.callback.__name__ for each in commands.registered_commands if each.callback}
+    ours |= {str(group.name) for group in app.registered_groups if group.name}
+    for name, command in project.commands.items():
+        if name in ours:
+            raise StackError(
+                f"[tool.clinic.commands] names {name}, which clinic has already: call it otherwise."
+            )
+        app.command(
+            name,
+            help=command.help,
+            add_help_option=False,
+            context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+        )(_runner(project, command))
+
+
+def _runner(project: Project, command: OwnCommand) -> Callable[[typer.Context], None]:
+    def run(context: typer.Context) -> None:
+        raise typer.Exit(project.function(command.run)(context.args))
+
+    return run
 
 
 def _folder() -> ClinicFolder:

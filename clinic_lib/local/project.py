@@ -7,12 +7,17 @@ services = [
     { name = "reception", app = "services.clinic.reception.app:app", port = 8081 },
     { name = "gateway", app = "services.gateway.app:app", port = 8088, database = false },
 ]
+
+[tool.clinic.commands]
+bench = { run = "tests.benchmarks.bench:main", help = "Measure it." }
 ```
 """
 
+import importlib
+import sys
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -20,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from clinic_lib.local.errors import StackError
 
-__all__ = ["Project", "ServiceDeclaration", "System", "find_project", "read_project"]
+__all__ = ["OwnCommand", "Project", "ServiceDeclaration", "System", "find_project", "read_project"]
 
 # Not the usual 9092 and 5432: 9092 is the admin port of a service on 8092, and 5432 is often taken.
 KAFKA_PORT = 19092
@@ -61,6 +66,13 @@ class System(_Table):
         return f"http://localhost:{(entries or self.services)[0].port}"
 
 
+class OwnCommand(_Table):
+    """A command that the project adds to `clinic`: `run` is given its arguments and answers with the exit code."""
+
+    run: ModuleAttribute
+    help: str = ""
+
+
 class _ClinicTable(_Table):
     systems: dict[Name, System] = Field(min_length=1)
     kafka_port: Port = KAFKA_PORT
@@ -69,6 +81,7 @@ class _ClinicTable(_Table):
     jaeger_port: Port = JAEGER_PORT
     observe: ModuleAttribute | None = None
     regenerate: tuple[str, ...] = ()
+    commands: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], OwnCommand] = {}
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -96,6 +109,7 @@ class Project:
     jaeger_port: int = JAEGER_PORT
     observe: str | None = None
     regenerate: Sequence[str] = ()
+    commands: Mapping[str, OwnCommand] = field(default_factory=dict)
 
     def system(self, name: str | None) -> System:
         """The system of that name, without one the first.
@@ -108,6 +122,13 @@ class Project:
                 f"There is no system {chosen}: pyproject.toml declares {', '.join(self.systems)}."
             )
         return self.systems[chosen]
+
+    def function(self, target: str) -> Callable[..., int]:
+        """What `module:function` names in the project's folder; it answers with an exit code."""
+        sys.path.insert(0, str(self.folder))
+        module, _, name = target.partition(":")
+        found: Callable[..., int] = getattr(importlib.import_module(module), name)
+        return found
 
 
 def find_project() -> Project:

@@ -1,0 +1,136 @@
+"""`clinic bench`: measures the library on this machine, and writes down what it found.
+
+Without an option: sagas a second beside the floor and the peers, latency, commands over HTTP, the clinic under load;
+the results go to docs/benchmarks/results.json, and docs/benchmarks.md and its plots are made from them.
+"""
+
+import asyncio
+import json
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from clinic_lib.local.control_server import problems
+from clinic_lib.local.errors import StackError
+from tests.benchmarks import clinic_load, head_to_head, http_commands, latency, page, results, soak, sweep
+from tests.benchmarks.contenders import PEERS, peers_are_installed
+from tests.benchmarks.ground import Servers, servers
+from tests.benchmarks.head_to_head import FULL, QUICK, Measured
+from tests.benchmarks.steps import Steps, showing
+
+__all__ = ["main"]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+ROUNDS = 5
+ENDS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Part = Callable[[Servers, Steps], Awaitable[dict[str, Any]]]
+
+
+@app.command()
+def bench(
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The head-to-head alone, small; writes nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON; with --quick.")] = False,
+    growth: Annotated[bool, typer.Option("--sweep", help="How it grows, instead.")] = False,
+    soaked: Annotated[
+        float | None,
+        typer.Option("--soak", metavar="MINUTES", min=0.5, help="So long at 80 % of capacity, instead."),
+    ] = None,
+    render: Annotated[bool, typer.Option("--render", help="Write the page from the stored results.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each runs; medians are told.")] = ROUNDS,
+) -> None:
+    """Measure the library on real Kafka and PostgreSQL: sagas a second, their cost and latency.
+
+    Servers are started for it, or KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name some. `scripts/install peers`
+    installs the libraries that it is compared with. On a busy machine the figures say little.
+    """
+    if sum((quick, growth, soaked is not None, render)) > 1:
+        raise StackError("Say one of --quick, --sweep, --soak and --render.")
+    if as_json and not quick:
+        raise StackError("--json goes with --quick; the full results are in docs/benchmarks/results.json.")
+    if not (growth or soaked or render) and not peers_are_installed():
+        raise StackError("The libraries that we compare with are not installed: run scripts/install peers.")
+    if quick:
+        raise typer.Exit(
+            _tell(_run(lambda on, steps: _head_to_head(on, steps, QUICK, rounds)), as_json=as_json)
+        )
+    if growth:
+        results.keep(_run(sweep.measure))
+    elif soaked is not None:
+        results.keep(_run(lambda on, steps: soak.measure(on, steps, soaked)))
+    elif not render:
+        results.keep(_run(lambda on, steps: _everything(on, steps, rounds)))
+    page.write()
+    Console(stderr=True).print(f"written: {page.PAGE}")
+    gates = results.load().get("head_to_head", {"found": {}})["found"]
+    if failed := [f"{name}: {problem}" for name, each in gates.items() for problem in each["gate"]]:
+        raise StackError("Runs that do not count: " + "; ".join(failed))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command. Raises `StackError` for what people can mend, and `SystemExit` with the exit code."""
+    app(arguments, prog_name="clinic bench")
+    return 0
+
+
+async def _everything(on: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
+    measured = await _head_to_head(on, steps, FULL, rounds)
+    return {
+        "head_to_head": {name: each.to_json() for name, each in measured.items()},
+        **await latency.measure(on, steps),
+        **await http_commands.measure(on, steps, rounds),
+        **await clinic_load.measure(on, steps),
+    }
+
+
+async def _head_to_head(
+    on: Servers, steps: Steps, sizes: head_to_head.Sizes, rounds: int
+) -> dict[str, Measured]:
+    return await head_to_head.measure(on, steps, sizes, rounds)
+
+
+def _tell(measured: dict[str, Measured], *, as_json: bool) -> int:
+    """Print the head-to-head; answers with the exit code: 1 when a run does not count."""
+    gate = "; ".join(f"{name}: {problem}" for name, each in measured.items() for problem in each.gate)
+    told = {
+        "product": round(measured["product"].sagas_per_second),
+        "floor": round(measured["floor"].sagas_per_second),
+        "peers": {name: round(each.sagas_per_second) for name, each in measured.items() if name in PEERS},
+        "gate": gate or "passed",
+    }
+    if as_json:
+        typer.echo(json.dumps(told))
+    else:
+        for name, each in measured.items():
+            typer.echo(f"{name:<30}{each.sagas_per_second:>10,.0f} sagas/s")
+        typer.echo(f"gate: {told['gate']}")
+    return int(bool(gate))
+
+
+def _run(part: Any) -> Any:
+    """Runs a part on servers that end with it, however it ends."""
+
+    async def run() -> Any:
+        task = asyncio.current_task()
+        assert task
+        for number in ENDS_ON:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with showing() as steps:
+            async with servers() as on:
+                return await part(on, steps)
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise StackError("Ended before it was done; nothing was written.") from None
+    except ExceptionGroup as group:
+        if told := list(problems(group)):
+            raise StackError("\n".join(told)) from None
+        raise

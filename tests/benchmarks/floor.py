@@ -1,0 +1,214 @@
+"""The floor: the workload written by hand on aiokafka and asyncpg, as fast as we can make it and still read it.
+
+Three services in one process, each with a database of its own. A poll is one transaction: inbox, rows, outbox. Events
+are published from memory after the commit, one producer batch a partition; their outbox rows are deleted by the next
+transaction. It has no locks of keys, no parked messages, no stored offsets, deadlines, compensations or metrics, and
+trusts what it reads: what the library costs beyond it is the price of those.
+"""
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from asyncpg.pgproto import pgproto
+from uuid_utils import uuid7
+
+from tests.benchmarks.floor_rules import STATUS, Connection, Event, Reservation
+from tests.benchmarks.stopwatch import Stopwatch
+from tests.benchmarks.workload import TABLES, Books, block_of, database_of, fill_seats
+
+__all__ = ["main"]
+
+PARTITIONS = 4
+INBOX_AND_OUTBOX = """
+create table inbox (id uuid primary key);
+create table outbox (id uuid primary key, topic text not null, key bigint not null, body bytea not null)
+"""
+RECEIVE = "insert into inbox select * from unnest($1::uuid[]) on conflict do nothing returning id"
+STORE = """
+with gone as (delete from outbox where id = any($5::uuid[]))
+insert into outbox select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bytea[])
+"""
+FORGET = "delete from outbox where id = any($1::uuid[])"
+
+Decide = Callable[[Connection, Sequence[Event]], Awaitable[list[tuple[str, Event]]]]
+"""Handles new events in the transaction; answers with topics and events."""
+
+
+class Service:
+    """One service: consumes `topics`, where `decide` handles the types `handled`."""
+
+    def __init__(
+        self, name: str, topics: Sequence[str], handled: Iterable[str], decide: Decide, records: int
+    ) -> None:
+        self.name, self.topics, self.handled, self.decide = name, topics, frozenset(handled), decide
+        self.records = records
+        self.pool: Any = None
+        self.producer: Any = None
+        self.sent: list[UUID] = []
+
+    async def run(self, servers: str) -> None:
+        """Poll, handle, publish, for ever."""
+        consumer = AIOKafkaConsumer(
+            *self.topics,
+            bootstrap_servers=servers,
+            group_id=self.name + os.environ["BENCHMARK_RUN"],
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        await consumer.start()
+        offsets: dict[TopicPartition, int] = {}
+        committed = monotonic()
+        try:
+            while True:
+                polled = await consumer.getmany(timeout_ms=200, max_records=self.records)
+                if polled:
+                    await self.handle([record for records in polled.values() for record in records])
+                    offsets |= {place: records[-1].offset + 1 for place, records in polled.items()}
+                if offsets and monotonic() - committed > 1:
+                    await consumer.commit(offsets)
+                    offsets, committed = {}, monotonic()
+                if self.sent and not polled:
+                    await self.pool.execute(FORGET, self.take_sent())
+        finally:
+            await consumer.stop()
+
+    async def handle(self, records: Iterable[Any]) -> None:
+        """One transaction: what is new, what is done about it, and what it causes."""
+        events = [event for event in map(decode, records) if event["type"] in self.handled]
+        if not events:
+            return
+        async with self.pool.acquire() as connection, connection.transaction():
+            new = {row[0] for row in await connection.fetch(RECEIVE, [event["id"] for event in events])}
+            caused = await self.decide(connection, [event for event in events if event["id"] in new])
+            rows = await self.store(connection, caused) if caused else []
+        await self.publish(rows)
+
+    async def store(
+        self, connection: Connection, caused: Sequence[tuple[str, Event]]
+    ) -> list[tuple[UUID, str, int, bytes]]:
+        """Put events into the outbox and take out what was sent."""
+        rows = []
+        for topic, event in caused:
+            event_id = pgproto.UUID(uuid7().bytes)
+            body = orjson.dumps({"id": str(event_id), **event})
+            rows.append((event_id, topic, event["order_id"], body))
+        ids, topics, keys, bodies = zip(*rows, strict=True)
+        await connection.fetch(STORE, ids, topics, keys, bodies, self.take_sent())
+        return rows
+
+    async def publish(self, rows: Sequence[tuple[UUID, str, int, bytes]]) -> None:
+        """One producer batch a partition; a poll's events always fit."""
+        batches: dict[tuple[str, int], Any] = {}
+        for _, topic, key, body in rows:
+            place = topic, key % PARTITIONS
+            batch = batches.get(place) or batches.setdefault(place, self.producer.create_batch())
+            assert batch.append(key=b"%d" % key, value=body, timestamp=None)
+        acknowledgements = [
+            await self.producer.send_batch(batch, topic, partition=partition)
+            for (topic, partition), batch in batches.items()
+        ]
+        await asyncio.gather(*acknowledgements)
+        self.sent += [row[0] for row in rows]
+
+    def take_sent(self) -> list[UUID]:
+        taken, self.sent = self.sent, []
+        return taken
+
+
+def decode(record: Any) -> Event:
+    event: Event = orjson.loads(record.value)
+    event["id"] = pgproto.UUID(event["id"])
+    return event
+
+
+async def main(sagas: int, records: int) -> None:
+    """Places `sagas` orders in groups of `records`, and tells the result as JSON."""
+    kafka, run = os.environ["KAFKA_BOOTSTRAP_SERVERS"], os.environ["BENCHMARK_RUN"]
+    rules = Reservation(run)
+    services = [
+        Service("order", [rules.seats], ("SeatsReserved", "SeatsRefused"), rules.end, records),
+        Service("seat", [rules.orders], ("OrderPlaced",), rules.reserve, records),
+        Service(
+            "my_page",
+            [rules.orders, rules.seats],
+            (*STATUS, "SeatsReserved", "SeatsRefused"),
+            rules.show,
+            records,
+        ),
+    ]
+    async with AsyncExitStack() as stack:
+        await make_topics(kafka, [rules.orders, rules.seats])
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka, enable_idempotence=True, max_batch_size=1_000_000
+        )
+        await stack.enter_async_context(producer)
+        for service in services:
+            service.producer = producer
+            service.pool = await stack.enter_async_context(
+                asyncpg.create_pool(database_of(service.name), min_size=2, max_size=2)
+            )
+            await service.pool.execute(TABLES[service.name] + ";" + INBOX_AND_OUTBOX)
+        connections = [await stack.enter_async_context(service.pool.acquire()) for service in services]
+        books = Books(*connections)
+        await fill_seats(books.seat, sagas)
+        tasks = [asyncio.create_task(service.run(kafka)) for service in services]
+        await asyncio.sleep(1)  # all have joined their groups
+        calm_garbage_collector()
+        result = await Stopwatch(books, sagas).measure(lambda: place_all(services[0], rules, sagas, records))
+        await asyncio.sleep(1)
+        result.gate = await books.gate(sagas) + await left_over(services, sagas)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        result.tell()
+
+
+async def place_all(order: Service, rules: Reservation, sagas: int, records: int) -> None:
+    """Stands for commands that came over HTTP and were grouped."""
+    for first in range(0, sagas, records):
+        wanted = [(block_of(n), f"customer {n}") for n in range(first, min(first + records, sagas))]
+        async with order.pool.acquire() as connection, connection.transaction():
+            rows = await order.store(connection, await rules.place(connection, wanted))
+        await order.publish(rows)
+
+
+async def left_over(services: Sequence[Service], sagas: int) -> list[str]:
+    """What is wrong with inboxes and outboxes."""
+    wrong = []
+    for service, events in zip(services, (1, 1, 3), strict=True):
+        received = await service.pool.fetchval("select count(*) from inbox")
+        unsent = await service.pool.fetchval("select count(*) from outbox")
+        if (received, unsent) != (events * sagas, 0):
+            wrong.append(f"{service.name} has {received} ids in its inbox and {unsent} events in its outbox")
+    return wrong
+
+
+async def make_topics(servers: str, names: Iterable[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+    finally:
+        await admin.close()
+
+
+def calm_garbage_collector() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,143 @@
+"""The servers that a benchmark runs on, and what each run has on them: databases and topics that go with it.
+
+The servers are those that KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name, otherwise ones of our own, with their data
+on the project's disk and fsync on.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+
+from clinic_lib.local.database import create_databases, database_url
+from clinic_lib.local.folder import ClinicFolder
+from clinic_lib.local.infrastructure import Infrastructure
+from clinic_lib.local.progress import Progress
+from clinic_lib.local.project import read_project
+from clinic_lib.testing.ports import free_ports
+from tests.benchmarks.stopwatch import KAFKA_PID, POSTGRESQL_PID
+
+__all__ = ["PROJECT", "Run", "Servers", "fresh_run", "servers"]
+
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where Kafka and PostgreSQL are, and what can be seen of those that are ours: PostgreSQL's log, Kafka's data, and
+    their processes by the names of environment variables.
+    """
+
+    kafka: str
+    postgresql: str
+    log: Path | None = None
+    kafka_data: Path | None = None
+    processes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"KAFKA_BOOTSTRAP_SERVERS": self.kafka, "DATABASE_URL": self.postgresql, **self.processes}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's own databases and topics: their names end in `name`."""
+
+    name: str
+    servers: Servers
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the processes of the run are told."""
+        return {**self.servers.environment, "BENCHMARK_RUN": self.name}
+
+    def database(self, service: str) -> str:
+        return database_url(self.servers.postgresql, f"{service}_{self.name}")
+
+    def kafka_bytes(self) -> int:
+        """What its topics take on Kafka's disk; 0 where that is not ours."""
+        if self.servers.kafka_data is None:
+            return 0
+        return sum(path.stat().st_size for path in self.servers.kafka_data.rglob(f"*{self.name}-*/*.log"))
+
+
+@asynccontextmanager
+async def servers() -> AsyncIterator[Servers]:
+    """Those of the environment, or our own while the block lasts; their data goes with them.
+
+    Raises `StackError`, in a group, when one does not serve.
+    """
+    project = read_project(PROJECT)
+    assert project
+    (PROJECT / ".clinic").mkdir(mode=0o711, exist_ok=True)
+    kafka_port = free_ports([0, 1])
+    ported = replace(project, kafka_port=kafka_port, postgresql_port=free_ports([0]))
+    folder = ClinicFolder(Path(tempfile.mkdtemp(prefix="bench-", dir=PROJECT / ".clinic")))
+    folder.path.parent.chmod(0o711)  # PostgreSQL's user has to pass through
+    folder.path.mkdir(mode=0o711)
+    infrastructure = Infrastructure(ported, folder, Progress())
+    try:
+        await infrastructure.start([])
+        ours = infrastructure.children
+        processes = {KAFKA_PID: ours.get("kafka"), POSTGRESQL_PID: ours.get("postgresql")}
+        started = {name: str(child.pid) for name, child in processes.items() if child}
+        os.environ |= started  # the stopwatch may run in this process
+        yield Servers(
+            infrastructure.kafka_bootstrap_servers,
+            infrastructure.server_url,
+            ours["postgresql"].log if "postgresql" in ours else None,
+            folder.kafka if "kafka" in ours else None,
+            started,
+        )
+    finally:
+        for child in infrastructure.children.values():
+            await child.stop()
+        folder.erase()
+        shutil.rmtree(folder.path.parent)
+
+
+@asynccontextmanager
+async def fresh_run(on: Servers, databases: Sequence[str]) -> AsyncIterator[Run]:
+    """Databases of these names for one run; they and its topics are gone after it."""
+    run = Run(f"bench_{uuid4().hex[:8]}", on)
+    await create_databases(on.postgresql, [f"{name}_{run.name}" for name in databases])
+    try:
+        yield run
+    finally:
+        await _drop_databases(run)
+        await _delete_topics(run)
+
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without what is meant for services elsewhere, and `more`."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "DATABASE_"))}
+    return {**ours, "PYTHONPATH": str(PROJECT), **more}
+
+
+async def _drop_databases(run: Run) -> None:
+    connection = await asyncpg.connect(run.servers.postgresql)
+    try:
+        names = await connection.fetch(
+            "select datname from pg_database where datname like $1", f"%{run.name}"
+        )
+        for (name,) in names:
+            await connection.execute(f'drop database "{name}" with (force)')
+    finally:
+        await connection.close()
+
+
+async def _delete_topics(run: Run) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=run.servers.kafka)
+    await admin.start()
+    try:
+        if topics := [name for name in await admin.list_topics() if name.endswith(run.name)]:
+            await admin.delete_topics(topics)
+    finally:
+        await admin.close()

@@ -1,0 +1,84 @@
+"""Commands over HTTP: what committing them in groups is worth, and what the database costs at all.
+
+The same endpoint, POST /orders through uvicorn, three times: with commands committed in groups, each by itself on
+a pool of connections, and not at all. The first two publish their events to Kafka as well.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from statistics import median
+from typing import Any
+
+import asyncpg
+
+from clinic_lib.testing.ports import free_ports
+from tests.benchmarks.ground import Run, Servers, fresh_run
+from tests.benchmarks.load import Load, closed_loop, connections, post
+from tests.benchmarks.product import MODULES
+from tests.benchmarks.steps import Steps
+from tests.benchmarks.worker import Wanted
+from tests.benchmarks.workers import started
+from tests.benchmarks.workload import QUANTITY
+
+__all__ = ["COMMITS", "load", "measure", "order_service"]
+
+COMMITS = ("group", "each", "none")
+CLIENTS = 64
+SECONDS = 4.0
+PUBLISHED_WITHIN_S = 30.0
+ORDER = post("/orders", {"seat_id": 1, "quantity": QUANTITY, "customer": "Ada Byron"})
+ORDERS = 'select count(*) from "order"'
+
+
+async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
+    """Medians over `rounds`, the three in turns; with many connections and with one."""
+    steps.expect(rounds * 2)
+    found: dict[str, dict[str, list[Load]]] = {commits: {"many": [], "one": []} for commits in COMMITS}
+    async with AsyncExitStack() as stack:
+        ports = {each: await stack.enter_async_context(order_service(servers, each)) for each in COMMITS}
+        for number in range(1, rounds + 1):
+            for clients, name in ((CLIENTS, "many"), (1, "one")):
+                steps(f"round {number} of {rounds}: commands over HTTP, {name} at once")
+                for commits, port in ports.items():
+                    found[commits][name].append(await load(port, clients, SECONDS))
+    return {
+        "http_commands": {each: {n: _medians(loads) for n, loads in by.items()} for each, by in found.items()}
+    }
+
+
+@asynccontextmanager
+async def order_service(servers: Servers, commits: str) -> AsyncIterator[int]:
+    """The order's service by itself; yields its port. Raises `RuntimeError` when its events are not published."""
+    port = free_ports([0])
+    wanted = Wanted((MODULES["order"],), {"order": port}, commits=commits)
+    async with fresh_run(servers, ["order"]) as run, started(run, [wanted]):
+        yield port
+        await _until_published(run)
+
+
+async def _until_published(run: Run) -> None:
+    connection = await asyncpg.connect(run.database("order"))
+    try:
+        async with asyncio.timeout(PUBLISHED_WITHIN_S):
+            while unsent := await connection.fetchval("select count(*) from clinic_lib.outbox"):
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise RuntimeError(f"{unsent} events were not published") from None
+    finally:
+        await connection.close()
+
+
+async def load(port: int, clients: int, seconds: float) -> Load:
+    """Raises `RuntimeError` when an order is refused."""
+    async with connections(port, clients) as opened:
+        await closed_loop(opened, seconds / 4, lambda: ORDER)
+        found = await closed_loop(opened, seconds, lambda: ORDER)
+    if found.failures:
+        raise RuntimeError(f"{found.failures} of {len(found.latencies)} orders were refused")
+    return found
+
+
+def _medians(loads: list[Load]) -> dict[str, float]:
+    told = [each.to_json() for each in loads]
+    return {name: median(each[name] for each in told) for name in told[0]}

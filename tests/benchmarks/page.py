@@ -1,0 +1,295 @@
+"""docs/benchmarks.md and its plots, made from the stored results: nothing on the page is written by hand."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.benchmarks import capacity, growth, plots, results
+from tests.benchmarks.plots import Axis
+
+__all__ = ["PAGE", "text", "write"]
+
+PAGE = results.FOLDER.parent / "benchmarks.md"
+PARTS = ("head_to_head", "latency", "http_commands", "clinic", "sweep", "soak")
+CLUSTER_RATES = (1_000, 10_000, 100_000)
+HEADER = """\
+# Benchmarks
+
+`clinic bench` wrote this page and its plots from [results.json](benchmarks/results.json);
+[performance](performance.md) says how to read it, and what limits the library. A run counts only when its gate passes:
+every order ended, a third refused, no seat lost or sold twice, my page equal to the orders, inboxes complete,
+outboxes empty.
+"""
+
+
+def write(folder: Path = results.FOLDER) -> None:
+    """The page beside `folder`, and the plots in it."""
+    stored = results.load(folder)
+    (folder.parent / PAGE.name).write_text(text(stored))
+    for name, plot in _plots(stored).items():
+        (folder / f"{name}.svg").write_text(plot)
+
+
+def text(stored: Mapping[str, Any]) -> str:
+    """The page; parts that were never measured are not on it."""
+    blocks = [HEADER]
+    for part in PARTS:
+        if part in stored:
+            found, circumstances = stored[part]["found"], stored[part]["measured"]
+            blocks.append("\n".join(SECTIONS[part](found)) + "\n\n" + _circumstances(circumstances))
+    if "head_to_head" in stored:
+        blocks.append("\n".join(_cluster(stored)))
+    return "\n".join(blocks)
+
+
+def _head_to_head(found: Mapping[str, Any]) -> Iterator[str]:
+    floor = _rate(found["floor"])
+    peers = {name: _rate(each) for name, each in found.items() if not name.startswith(("product", "floor"))}
+    best = max(peers, key=lambda name: peers[name])
+    ratio = _rate(found["product"]) / floor
+    yield "## Sagas a second"
+    yield ""
+    yield (
+        f"The product, all services in one process, carries out **{_rate(found['product']):,.0f} sagas/s**: "
+        f"**{ratio:.2f} ×** the floor, and **{_rate(found['product']) / peers[best]:.0f} ×** {best}, the best of the "
+        "libraries. Medians; the runs took turns."
+    )
+    yield ""
+    yield "![Sagas a second](benchmarks/head_to_head.svg)"
+    yield ""
+    columns = [
+        "",
+        "sagas/s",
+        "least to most",
+        "÷ floor",
+        "own CPU a saga",
+        "PostgreSQL's",
+        "Kafka's",
+        "commits a saga",
+    ]
+    rows = []
+    for name, each in found.items():
+        rates = [result["sagas_per_second"] for result in _counted(each)]
+        rows.append(
+            [
+                name,
+                f"{_rate(each):,.0f}",
+                f"{min(rates, default=0):,.0f} to {max(rates, default=0):,.0f}",
+                f"{_rate(each) / floor:.2f}",
+                *(f"{_middle(each, cpu):,.0f} µs" for cpu in ("cpu", "postgresql_cpu", "kafka_cpu")),
+                f"{_middle(each, 'commits'):.3f}",
+                "–" if each["statements"] is None else f"{each['statements']:.2f}",
+                f"{len(rates)} of {len(each['results'])} × {each['sagas']:,}",
+            ]
+        )
+    yield from _table([*columns, "statements a saga", "runs that count × sagas"], rows)
+    for name, each in found.items():
+        for problem in each["gate"]:
+            yield ""
+            yield f"A run of {name} does not count: {problem}."
+
+
+def _latency(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "## From HTTP to my page"
+    yield ""
+    yield (
+        f"Orders over HTTP, all services in one process, the load from the same machine: "
+        f"{found['capacity']:,.0f} a second "
+        "at most. Latency counts from when a request was due until my page shows its order's end."
+    )
+    yield ""
+    rows = [
+        [
+            f"{each['share']:.0%}",
+            f"{each['rate']:,.0f}",
+            *(f"{each[name]:,.0f} ms" for name in ("p50_ms", "p99_ms", "http_p50_ms", "http_p99_ms")),
+        ]
+        for each in found["at"]
+    ]
+    columns = [
+        "of capacity",
+        "sagas/s",
+        "p50 to the view",
+        "p99 to the view",
+        "p50 of the POST",
+        "p99 of the POST",
+    ]
+    yield from _table(columns, rows)
+
+
+def _http_commands(found: Mapping[str, Any]) -> Iterator[str]:
+    group, each, none = found["group"], found["each"], found["none"]
+    yield "## Commands over HTTP"
+    yield ""
+    yield (
+        f"`POST /orders` through uvicorn with 64 connections: committed in groups it answers "
+        f"**{group['many']['per_second'] / each['many']['per_second']:.1f} ×** as many as with a commit for "
+        f"each request, and "
+        f"**{group['many']['per_second'] / none['many']['per_second']:.2f} ×** as many as without a "
+        f"database. With one connection "
+        f"it takes {group['one']['p50_ms'] / each['one']['p50_ms']:.2f} × as long as a commit of its own. "
+        f"Events go to Kafka, too."
+    )
+    yield ""
+    names = {"group": "committed in groups", "each": "each commits", "none": "no database"}
+    rows = [
+        [
+            title,
+            f"{found[name]['many']['per_second']:,.0f}",
+            *(f"{found[name]['many'][rank]:.1f} ms" for rank in ("p50_ms", "p99_ms")),
+            *(f"{found[name]['one'][rank]:.1f} ms" for rank in ("p50_ms", "p99_ms")),
+        ]
+        for name, title in names.items()
+    ]
+    yield from _table(["", "requests/s at 64", "p50", "p99", "p50 with one", "p99 with one"], rows)
+
+
+def _clinic(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "## The clinic under load"
+    yield ""
+    yield (
+        "20 clients, each with a request always under way, against the services' own ports; "
+        "everybody who was registered was seen by all."
+    )
+    yield ""
+    rows = [
+        [f"`{name}`", f"{each['per_second']:,.0f}", f"{each['p50_ms']:.1f} ms", f"{each['p99_ms']:.1f} ms"]
+        for name, each in found.items()
+    ]
+    yield from _table(["", "requests/s", "p50", "p99"], rows)
+
+
+def _sweep(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "## How it grows"
+    for name, points in found.items():
+        yield ""
+        yield f"### {name.capitalize()}"
+        yield ""
+        yield growth.paragraph(name, points)
+        yield ""
+        yield f"![Sagas a second]({_file('sweep', name)}.svg) ![Latency]({_file('sweep', name)}-latency.svg)"
+
+
+def _soak(found: Mapping[str, Any]) -> Iterator[str]:
+    samples = found["samples"]
+    half = len(samples) // 2
+
+    def both(name: str) -> str:
+        first, second = (median(each[name] for each in part) for part in (samples[:half], samples[half:]))
+        return f"{first:,.0f} and {second:,.0f}"
+
+    yield "## A soak"
+    yield ""
+    yield (
+        f"{found['minutes']:g} minutes at {found['rate']:,.0f} sagas/s, 80 % of the capacity over HTTP. "
+        f"First and second half, medians: "
+        f"memory {both('memory_mb')} MB, p50 to the view {both('p50_ms')} ms, p99 {both('p99_ms')} ms, dead rows "
+        f"{both('dead_rows')}, outbox {both('outbox_mb')} MB. Autovacuum came {samples[-1]['vacuums']:,.0f} times."
+    )
+    yield ""
+    yield "![Latency](benchmarks/soak-latency.svg)"
+    yield "![Memory](benchmarks/soak-memory.svg) ![Dead rows](benchmarks/soak-rows.svg)"
+
+
+SECTIONS: dict[str, Callable[[Any], Iterator[str]]] = {
+    "head_to_head": _head_to_head,
+    "latency": _latency,
+    "http_commands": _http_commands,
+    "clinic": _clinic,
+    "sweep": _sweep,
+    "soak": _soak,
+}
+
+
+def _cluster(stored: Mapping[str, Any]) -> Iterator[str]:
+    yield "## On a cluster"
+    yield ""
+    yield (
+        "Computed (`tests/benchmarks/capacity.py`) from the CPU a saga takes above, with "
+        f"{capacity.HEADROOM:.0%} of every core planned for; nobody has run it. "
+        f"[Performance](performance.md#100000-sagas-a-second) "
+        "says what it means and what it leaves out."
+    )
+    yield ""
+    rows = []
+    for rate in CLUSTER_RATES:
+        it = capacity.need(rate, stored)
+        rows.append(
+            [
+                f"{rate:,}",
+                *(f"{cores:,}" for cores in (it.service_cores, it.database_cores)),
+                f"{it.shards:,} × {capacity.SERVICES}",
+                *(f"{number:,}" for number in (it.broker_cores, it.partitions)),
+                f"{it.gigabytes_a_day:,.0f} GB",
+                f"{it.dollars_a_month:,.0f}",
+            ]
+        )
+    columns = [
+        "sagas/s",
+        "services' cores",
+        "PostgreSQL's cores",
+        "databases",
+        "Kafka's cores",
+        "partitions",
+        "log a day",
+    ]
+    yield from _table([*columns, "dollars a month"], rows)
+
+
+def _plots(stored: Mapping[str, Any]) -> dict[str, str]:
+    """By file name."""
+    made: dict[str, str] = {}
+    if "head_to_head" in stored:
+        rates = {name: _rate(each) for name, each in stored["head_to_head"]["found"].items()}
+        made["head_to_head"] = plots.bars("Sagas a second", Axis("sagas/s", logarithmic=True), rates)
+    if "sweep" in stored:
+        for name, points in stored["sweep"]["found"].items():
+            made |= growth.plots_of(name, points, _file("sweep", name).removeprefix("benchmarks/"))
+    if "soak" in stored:
+        samples = stored["soak"]["found"]["samples"]
+
+        def over_time(title: str, unit: str, names: Mapping[str, str]) -> str:
+            series = {
+                shown: [(each["seconds"] / 60, each[name]) for each in samples]
+                for name, shown in names.items()
+            }
+            return plots.lines(title, Axis("minutes"), Axis(unit), series)
+
+        made["soak-latency"] = over_time("From HTTP to my page", "ms", {"p50_ms": "p50", "p99_ms": "p99"})
+        made["soak-memory"] = over_time("Memory of the services' process", "MB", {"memory_mb": "memory"})
+        dead = {"dead_rows": "dead, all tables", "dead_outbox_rows": "dead, outbox"}
+        made["soak-rows"] = over_time("Rows that wait for vacuum", "rows", dead)
+    return made
+
+
+def _counted(each: Mapping[str, Any]) -> list[Mapping[str, float]]:
+    return [result for result in each["results"] if not result["gate"]]
+
+
+def _middle(each: Mapping[str, Any], name: str) -> float:
+    """Over the runs that count; 0 when none does."""
+    return median([result[name] for result in _counted(each)] or [0.0])
+
+
+def _rate(each: Mapping[str, Any]) -> float:
+    return _middle(each, "sagas_per_second")
+
+
+def _file(part: str, name: str) -> str:
+    return f"benchmarks/{part}-{name.replace(' ', '-')}"
+
+
+def _circumstances(measured: Mapping[str, Any]) -> str:
+    return (
+        f"*Measured on {measured['day']}: {measured['cores']} cores of {measured['processor']}, "
+        f"{measured['memory_gb']} GB, "
+        f"Python {measured['python']}; services, Kafka, PostgreSQL and the load share them.*\n"
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + "|".join(["---"] + ["---:"] * (len(columns) - 1)) + "|"
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"

@@ -1,0 +1,67 @@
+"""How it grows: throughput and latency against one thing at a time, everything else as usual."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tests.benchmarks import product
+from tests.benchmarks.ground import Servers, fresh_run
+from tests.benchmarks.latency import at_rate, capacity, serving
+from tests.benchmarks.product import SERVICES, VARIANTS, Product
+from tests.benchmarks.steps import Steps
+
+__all__ = ["SERIES", "measure"]
+
+SAGAS = 15_000
+ROUNDS = 3
+LATENCY_SHARE = 0.5
+LATENCY_SECONDS = 8.0
+CAPACITY_SECONDS = 4.0
+
+Series = tuple[tuple[float, ...], Callable[[Product, float], Product]]
+
+SERIES: dict[str, Series] = {
+    "records per poll": ((10, 50, 100, 250, 500, 1000), lambda usual, n: replace(usual, records=int(n))),
+    "partitions": ((1, 4, 12, 24, 48), lambda usual, n: replace(usual, partitions=int(n))),
+    "processes": ((1, 3, 6), lambda usual, n: replace(usual, variant=_variant(int(n)))),
+    "inbox rows": ((1e4, 1e5, 1e6), lambda usual, n: replace(usual, inbox_rows=int(n))),
+    "bytes of text": ((20, 200, 1000, 4000, 16000), lambda usual, n: replace(usual, payload=int(n))),
+}
+"""What is varied, over which values, and how."""
+
+
+async def measure(servers: Servers, steps: Steps) -> dict[str, Any]:
+    """For each value: the median of throughputs, and latencies at half of what its HTTP port can take."""
+    steps.expect(sum(len(values) for values, _ in SERIES.values()) * (ROUNDS + 1))
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in SERIES}
+    for name, (values, change) in SERIES.items():
+        rates: dict[float, list[float]] = {value: [] for value in values}
+        for number in range(1, ROUNDS + 1):
+            for value in values:
+                steps(f"{name}: {value:,.0f}, round {number}")
+                rates[value].append(await _throughput(servers, change(Product(), value)))
+        for value in values:
+            steps(f"{name}: {value:,.0f}, latency")
+            latency = await _latency(servers, change(Product(), value))
+            found[name].append(
+                {"value": value, "sagas_per_second": sorted(rates[value])[ROUNDS // 2], **latency}
+            )
+    return {"sweep": found}
+
+
+async def _throughput(servers: Servers, changed: Product) -> float:
+    async with fresh_run(servers, SERVICES) as run:
+        result = await product.measure(run, SAGAS, changed)
+    if result.gate:
+        raise RuntimeError(f"the run does not count: {'; '.join(result.gate)}")
+    return result.sagas_per_second
+
+
+async def _latency(servers: Servers, changed: Product) -> dict[str, float]:
+    async with serving(servers, changed) as served:
+        most = await capacity(served, CAPACITY_SECONDS)
+        return await at_rate(served, most * LATENCY_SHARE, LATENCY_SECONDS)
+
+
+def _variant(processes: int) -> str:
+    return next(name for name, parts in VARIANTS.items() if len(parts) == processes)

@@ -1,0 +1,51 @@
+"""The relay alone, a projection alone, and a process that starts."""
+
+import uvloop
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from tests.benchmarks import alone
+from tests.benchmarks.alone import Rate
+from tests.benchmarks.ground import Servers, fresh_run
+from tests.benchmarks.product import MODULES
+from tests.benchmarks.worker import Wanted
+from tests.benchmarks.workers import started
+
+ORDERS = 1_000
+
+
+def test_the_relay_alone_sends_every_event_once(benchmark: BenchmarkFixture, ground: Servers) -> None:
+    async def measure() -> Rate:
+        async with fresh_run(ground, ["order"]) as run:
+            return await alone.relay(run, ORDERS)
+
+    rate = benchmark.pedantic(lambda: uvloop.run(measure()), rounds=1, iterations=1)
+
+    assert rate.gate == []
+    benchmark.extra_info["events_per_second"] = rate.events_per_second
+
+
+def test_a_projection_alone_shows_every_order(benchmark: BenchmarkFixture, ground: Servers) -> None:
+    async def measure() -> Rate:
+        async with fresh_run(ground, ["my_page"]) as run:
+            return await alone.projection(run, ORDERS)
+
+    rate = benchmark.pedantic(lambda: uvloop.run(measure()), rounds=1, iterations=1)
+
+    assert rate.gate == []
+    benchmark.extra_info["events_per_second"] = rate.events_per_second
+
+
+def test_a_process_serves_from_a_cold_start(benchmark: BenchmarkFixture, ground: Servers) -> None:
+    """From the start of Python to a service that has made its tables and joined its group."""
+
+    async def measure() -> float:
+        async with (
+            fresh_run(ground, ["my_page"]) as run,
+            started(run, [Wanted((MODULES["my_page"],))]) as workers,
+        ):
+            return await workers.cpu()
+
+    cpu = benchmark.pedantic(lambda: uvloop.run(measure()), rounds=1, iterations=1)
+
+    assert cpu > 0
+    benchmark.extra_info["cpu_seconds"] = cpu

@@ -1,0 +1,151 @@
+"""`clinic bench`, its page and its plots."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.benchmarks import capacity, growth, page, plots, results
+from tests.benchmarks.ground import PROJECT
+from tests.benchmarks.head_to_head import Measured
+from tests.benchmarks.load import percentile
+from tests.benchmarks.plots import Axis
+from tests.benchmarks.stopwatch import Result
+
+
+def clinic_bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "clinic_lib.cli", "bench", *arguments]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_names_every_way_to_run_it() -> None:
+    told = clinic_bench("--help")
+
+    assert told.returncode == 0
+    for option in ("--quick", "--json", "--sweep", "--soak", "--rounds", "--render"):
+        assert option in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--quick", "--sweep"), "Say one of --quick, --sweep, --soak and --render."),
+        (("--json",), "--json goes with --quick"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(arguments: tuple[str, ...], sentence: str) -> None:
+    refused = clinic_bench(*arguments)
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(sentence)
+
+
+def test_the_page_is_the_one_that_the_stored_results_make() -> None:
+    assert not page.PAGE.exists() or page.PAGE.read_text() == page.text(results.load())
+
+
+def test_a_page_of_every_part_tells_ratios_and_draws_plots(tmp_path: Path) -> None:
+    folder = tmp_path / "benchmarks"
+    results.keep(found_by_a_full_run(), folder)
+
+    page.write(folder)
+
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "**0.50 ×** the floor, and **20 ×** eventsourcing" in text
+    assert "**2.0 ×** as many as with a commit for each request" in text
+    assert "2 of 3 × 100" in text  # a run whose gate failed is left out
+    for plot in folder.glob("*.svg"):
+        ElementTree.fromstring(plot.read_text())
+    assert {plot.stem for plot in folder.glob("*.svg")} == {
+        "head_to_head",
+        *("sweep-partitions", "sweep-partitions-latency"),
+        *("soak-latency", "soak-memory", "soak-rows"),
+    }
+
+
+def test_a_part_that_is_measured_again_replaces_the_earlier_one(tmp_path: Path) -> None:
+    results.keep({"soak": {"minutes": 1}, "latency": {"capacity": 1}}, tmp_path)
+    results.keep({"soak": {"minutes": 2}}, tmp_path)
+
+    stored = results.load(tmp_path)
+
+    assert stored["soak"]["found"] == {"minutes": 2}
+    assert stored["latency"]["found"] == {"capacity": 1}
+
+
+def test_a_cluster_is_computed_from_what_one_saga_took() -> None:
+    stored = {"head_to_head": {"found": found_by_a_full_run()["head_to_head"]}}
+
+    it = capacity.need(100_000, stored)
+
+    assert it.service_cores == pytest.approx(100_000 * 240e-6 / capacity.HEADROOM, abs=1)
+    assert it.database_cores == pytest.approx(100_000 * 120e-6 / capacity.HEADROOM, abs=1)
+    assert it.gigabytes_a_day == pytest.approx(100_000 * 86_400 * 1_000 / 1e9)
+    assert it.dollars_a_month > it.database_cores * capacity.Prices().database_core
+
+
+def test_a_run_whose_gate_fails_does_not_count() -> None:
+    measured = Measured(
+        "product", 100, [Result(100.0), Result(900.0, gate=["a seat is lost"]), Result(200.0)]
+    )
+
+    assert measured.sagas_per_second == 150
+    assert measured.gate == ["a seat is lost"]
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile(list(range(1, 101)), 0.99) == 100
+    assert percentile([], 0.5) == 0.0
+
+
+def test_plots_place_points_between_the_axes() -> None:
+    drawn = plots.lines(
+        "t", Axis("x", logarithmic=True), Axis("y"), {"a": [(10, 0), (1000, 8)], "b": [(100, 4)]}
+    )
+
+    root = ElementTree.fromstring(drawn)
+    line = next(each for each in root.iter() if each.tag.endswith("polyline"))
+    assert line.attrib["points"] == (
+        f"{plots.LEFT}.0,{plots.HEIGHT - plots.BOTTOM}.0 {plots.WIDTH - plots.RIGHT}.0,{plots.TOP}.0"
+    )
+
+
+def test_every_series_of_the_sweep_says_why() -> None:
+    from tests.benchmarks.sweep import SERIES  # noqa: PLC0415 - beside the only use
+
+    assert growth.WHY.keys() == SERIES.keys()
+
+
+def found_by_a_full_run() -> dict[str, Any]:
+    """Made-up figures in the shape of real ones."""
+
+    def measured(name: str, rate: float) -> dict[str, Any]:
+        runs = [Result(each, 240, 120, 30, 0.02, 900, 1000) for each in (rate, rate)]
+        runs.append(Result(9e9, gate=["a seat is lost"]))
+        return Measured(name, 100, runs, 0.5).to_json()
+
+    load = {"per_second": 4_000.0, "p50_ms": 10.0, "p99_ms": 20.0, "requests": 1, "failures": 0}
+    half = {**load, "per_second": 2_000.0}
+    point = {"rate": 10.0, "p50_ms": 5.0, "p99_ms": 9.0, "http_p50_ms": 2.0, "http_p99_ms": 4.0, "watched": 9}
+    sample = {"memory_mb": 90.0, "dead_rows": 5.0, "dead_outbox_rows": 4.0, "vacuums": 2.0, "outbox_mb": 1.0}
+    rates = {"product": 2_000.0, "floor": 4_000.0, "eventsourcing": 100.0, "dbos": 50.0}
+    return {
+        "head_to_head": {name: measured(name, rate) for name, rate in rates.items()},
+        "latency": {"capacity": 100.0, "at": [{"share": 0.2, **point}]},
+        "http_commands": {
+            "group": {"many": load, "one": load},
+            "each": {"many": half, "one": load},
+            "none": {"many": load, "one": load},
+        },
+        "clinic": {"POST /receptions": load},
+        "sweep": {"partitions": [{"value": n, "sagas_per_second": 9.0 * n, **point} for n in (1, 24)]},
+        "soak": {
+            "minutes": 1,
+            "rate": 80.0,
+            "samples": [{"seconds": 20.0 * n, **point, **sample} for n in range(1, 5)],
+        },
+    }

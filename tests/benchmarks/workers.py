@@ -1,0 +1,102 @@
+"""Starts workers, asks them, and ends them: what a benchmark holds of the processes it measures."""
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from clinic_lib.local.spawn import die_with_parent
+from tests.benchmarks.ground import PROJECT, Run, environment
+from tests.benchmarks.worker import Wanted
+
+__all__ = ["Workers", "started"]
+
+ENDS_WITHIN_S = 15.0
+SERVES_WITHIN_S = 60.0
+
+
+class Workers:
+    """All worker processes of a run."""
+
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._processes = processes
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
+    async def cpu(self) -> float:
+        """Seconds of CPU that all of them have taken."""
+        return sum(usage["cpu"] for usage in await self.usages())
+
+    async def memory(self) -> int:
+        return int(sum(usage["memory"] for usage in await self.usages()))
+
+    async def usages(self) -> list[dict[str, float]]:
+        return list(await asyncio.gather(*(ask(process, "usage") for process in self._processes)))
+
+    async def place(self, sagas: int, records: int, processes: Sequence[int], size: int = 0) -> None:
+        """Orders in groups of `records`, divided among the processes that hold the order's service."""
+        share = sagas // len(processes)
+        starts = [n * share for n in range(len(processes))] + [sagas]
+        await asyncio.gather(
+            *(
+                ask(self._processes[n], "place", first=first, last=last, records=records, size=size)
+                for n, first, last in zip(processes, starts[:-1], starts[1:], strict=True)
+            )
+        )
+
+
+@asynccontextmanager
+async def started(run: Run, wanted: Sequence[Wanted]) -> AsyncIterator[Workers]:
+    """Processes that serve inside the block and have ended after it. Raises `RuntimeError` when one does not."""
+    processes: list[Process] = []
+    try:
+        for each in wanted:
+            processes.append(await _start(run, each))  # noqa: PERF401 - those that were started are ended
+        async with asyncio.timeout(SERVES_WITHIN_S):
+            await asyncio.gather(*(_answer(process) for process in processes))
+        yield Workers(processes)
+    finally:
+        await asyncio.gather(*(_end(process) for process in processes))
+
+
+async def ask(process: Process, what: str, **arguments: Any) -> dict[str, float]:
+    assert process.stdin
+    process.stdin.write(json.dumps({"do": what, **arguments}).encode() + b"\n")
+    return await _answer(process)
+
+
+async def _start(run: Run, wanted: Wanted) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.benchmarks.worker", wanted.to_json()),
+        cwd=PROJECT,
+        env=environment(run.environment),
+        stdin=PIPE,
+        stdout=PIPE,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+
+
+async def _answer(process: Process) -> dict[str, float]:
+    assert process.stdout
+    line = await process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"a worker ended with exit code {await process.wait()}")
+    answer: dict[str, float] = json.loads(line)
+    return answer
+
+
+async def _end(process: Process) -> None:
+    assert process.stdin
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
