@@ -64,7 +64,7 @@ def test_servers_elsewhere_are_reached_past_the_sidecar_on_their_own_ports() -> 
         for each in program.of_kind("Deployment")
         if each.namespace == "medical"
     }
-    assert ports == {None, "6432,19092,19093"}
+    assert ports == {"4318", "4318,6432,19092,19093"}
     assert list(past_the_mesh(program)) == []
 
 
