@@ -4,10 +4,9 @@ with 10 % sampled, five times in turns, and prints the medians and what each kee
 Exits with 1 when more is lost than may be, by throughput or by CPU time a saga, or when a run does not count.
 """
 
+import asyncio
 import sys
 from statistics import median
-
-import uvloop
 
 from tests.benchmarks.contenders import ProductVariant
 from tests.benchmarks.ground import Servers, fresh_run, servers
@@ -64,4 +63,4 @@ def _medians(measured: list[Result]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]))))
+    sys.exit(asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]))))
