@@ -1,7 +1,8 @@
 """The census: what lies in a service's database, counted now and then, apart from everything that handles messages.
 
-Invariant: counting takes at most a hundredth of one connection's time, however large the tables grow: the longer
-a look took, the later is the next. While the database is away the figures stay as they were and grow old.
+Invariant: counting takes at most a hundredth of one connection's time, or one look in ten minutes where that is more,
+however large the tables grow: the longer a look took, or failed to, the later is the next. While the database is away
+the figures stay as they were and grow old.
 """
 
 import asyncio
@@ -81,7 +82,7 @@ class Census:
     async def _repeat(self, look: Look) -> None:
         failed = False
         while True:
-            began, pause = monotonic(), self._seconds
+            began = monotonic()
             try:
                 await look()
             except Exception as exc:
@@ -91,7 +92,7 @@ class Census:
             else:
                 failed = False
                 self._looked[look] = monotonic()
-                pause = min(LONGEST_SECONDS, max(self._seconds, SHARE * (monotonic() - began)))
+            pause = min(LONGEST_SECONDS, max(self._seconds, SHARE * (monotonic() - began)))
             await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))
 
     async def _count_own(self) -> None:

@@ -111,7 +111,6 @@ class Consumer(ConsumerRebalanceListener):
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._commit(consumer)
-            self._lag.forget(consumer.assignment())
             _leave_when_stopped(consumer)
 
     async def stop_polling(self) -> None:
@@ -212,6 +211,8 @@ class Consumer(ConsumerRebalanceListener):
             else:
                 consumer.seek(each, offset)
             self._lag.begin(each, offset, ends[each])
+        # while a client is made anew the lag of the last one's partitions is still told
+        self._lag.keep(consumer.assignment())
 
     def _last_end(self, partition: TopicPartition) -> int | None:
         consumer = self._consumer

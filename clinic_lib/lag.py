@@ -72,6 +72,10 @@ class Lag:
         for number in {each.partition for each in partitions} - left:
             metrics.consumer_lag.remove(self._service, number)
 
+    def keep(self, partitions: Collection[TopicPartition]) -> None:
+        """All others are another process's now."""
+        self.forget(self._places.keys() - set(partitions))
+
     def records(self, number: int) -> int:
         """Over the topics that have a partition of this number."""
         self._look()

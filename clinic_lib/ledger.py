@@ -96,7 +96,8 @@ class Change:
 class Ledger:
     """What one batch's events mean for the instances of the service's own sagas.
 
-    `durations` are, by saga and state, the seconds of those that ended, once their rows were changed.
+    `durations` are, by saga and state, the seconds of those that ended for the first time, once their
+    rows were changed.
     """
 
     sagas: Sagas
@@ -139,10 +140,8 @@ class Ledger:
         started = Counter(name for (name, _), change in self.changes.items() if change.start)
         for name, instances in started.items():
             metrics.sagas_started.labels(service, name).inc(instances)
-        ended = Counter((name, change.state) for (name, _), change in self.changes.items() if change.state)
-        for (name, state), instances in ended.items():
-            metrics.sagas_ended.labels(service, name, state).inc(instances)
         for labels, durations in self.durations.items():
+            metrics.sagas_ended.labels(service, *labels).inc(len(durations))
             histogram = metrics.saga_seconds.labels(service, *labels)
             ends = [c.traceparent for (name, _), c in self.changes.items() if (name, c.state) == labels]
             # which of several took how long is not known here

@@ -189,7 +189,7 @@ sagas_ended = counter(
     "clinic_saga_ended_total",
     "instances",
     ("saga", "state"),
-    "Instances ended, `completed` or `compensated`.",
+    "Instances ended, by how they did first: `completed` or `compensated`.",
     "`clinic sagas list`",
 )
 sagas_overdue = counter("clinic_saga_overdue_total", "instances", ("saga",), "Deadlines reached.", STUCK)

@@ -110,6 +110,11 @@ class Exporter:
                 self._disconnect()
                 self._put_back(batch, describe(exc))
                 return False
+            except Exception as exc:  # it can't be sent at all; the next can
+                self._disconnect()
+                self._lose(len(batch), "refused")
+                self._warn(describe(exc))
+                continue
             if status in TRY_AGAIN:
                 self._put_back(batch, f"it answers {status}")
                 return False

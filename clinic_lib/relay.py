@@ -156,12 +156,12 @@ class Relay(Outlet):
             for (topic, partition), batch in batches.items()
         ]
         await asyncio.gather(*acknowledgements)
-        metrics.relay_seconds.labels(self._service).observe(perf_counter() - started)
         crash_points.crash_point("after-publish")
-        metrics.relay_sent.labels(self._service).inc(len(self._flight))
-        batch_spans.sent(list(self._flight.values()))
-        self._sent.update(self._flight)
-        self._flight = {}
+        flight, self._flight = self._flight, {}
+        self._sent.update(flight)
+        metrics.relay_seconds.labels(self._service).observe(perf_counter() - started)
+        metrics.relay_sent.labels(self._service).inc(len(flight))
+        batch_spans.sent(list(flight.values()))
 
     async def _open_producer(self) -> AIOKafkaProducer:
         producer = self._make_producer()

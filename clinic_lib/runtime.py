@@ -109,8 +109,14 @@ class Runtime:
         return self.consumer.fault
 
     def refuses(self) -> str | None:
-        """Why commands can't be taken now: the tables are not there yet, or the process ends."""
-        return None if self._state == "serving" else self._state
+        """Why commands can't be taken now; clients read it, so it tells nothing of what went wrong inside."""
+        match self._state:
+            case "serving":
+                return None
+            case "draining":
+                return "the service is stopping"
+            case _:
+                return "the service is starting: its database is not ready yet"
 
     def admin_routes(self) -> list[BaseRoute]:
         """What people look at and do behind the admin port's token."""

@@ -158,12 +158,8 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[PostgresqlTransaction]:
         """A connection on which each statement is its own transaction: for reads."""
-        asked = perf_counter()
         try:
-            async with self.engine.connect() as connection:
-                driver = await _open_driver(connection)
-                if self._wait:
-                    self._wait.observe(perf_counter() - asked)
+            async with self._connection() as (connection, driver):
                 try:
                     yield PostgresqlTransaction(connection, driver)
                 finally:
@@ -173,6 +169,23 @@ class Database:
             if not is_transient(exc):
                 raise
             raise TransientError(f"{type(exc).__name__}: {exc}") from exc
+
+    @asynccontextmanager
+    async def _connection(
+        self,
+    ) -> "AsyncIterator[tuple[AsyncConnection, asyncpg.Connection[asyncpg.Record]]]":
+        """One of the pool, and the time that it took, also in vain."""
+        asked, waits = perf_counter(), self._wait
+        try:
+            async with self.engine.connect() as connection:
+                driver = await _open_driver(connection)
+                if waits:
+                    waits.observe(perf_counter() - asked)
+                waits = None
+                yield connection, driver
+        finally:
+            if waits:
+                waits.observe(perf_counter() - asked)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresqlTransaction]:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import time_ns
 from typing import Annotated, Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -35,7 +35,6 @@ __all__ = [
     "tracing",
 ]
 
-Address = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")]
 SamplerName = Literal[
     "always_on",
     "always_off",
@@ -48,6 +47,16 @@ SAMPLED = frozenset("13579bdf")
 LIST = re.compile(r"\s*([^=,\s]+)\s*=\s*([^,]*?)\s*(?:,|$)")
 
 
+def _has_a_port(address: str) -> str:
+    urlsplit(address).port  # noqa: B018 # raises a `ValueError` that says what is wrong
+    return address
+
+
+Address = Annotated[
+    str, StringConstraints(pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$"), AfterValidator(_has_a_port)
+]
+
+
 def _is_a_list(text: str) -> str:
     if text and not re.fullmatch(rf"(?:{LIST.pattern})+", text):
         raise ValueError("must be written as name=value,name=value")
@@ -55,6 +64,15 @@ def _is_a_list(text: str) -> str:
 
 
 Pairs = Annotated[str, AfterValidator(_is_a_list)]
+
+
+def _can_be_sent(text: str) -> str:
+    if not all(re.fullmatch(r"[\x20-\x7e]*", value) for value in _pairs(text).values()):
+        raise ValueError("must have values of printable ASCII characters")
+    return text
+
+
+Headers = Annotated[Pairs, AfterValidator(_can_be_sent)]
 
 
 class TracingSettings(BaseSettings):
@@ -74,7 +92,7 @@ class TracingSettings(BaseSettings):
     otel_exporter_otlp_endpoint: Address | None = None
     otel_exporter_otlp_traces_endpoint: Address | None = None
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
-    otel_exporter_otlp_headers: Pairs = ""
+    otel_exporter_otlp_headers: Headers = ""
     otel_exporter_otlp_timeout: int = Field(default=10_000, ge=1)
     otel_exporter_otlp_compression: Literal["gzip", "none"] = "none"
     otel_exporter_otlp_certificate: str | None = None

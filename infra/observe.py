@@ -7,7 +7,8 @@ imports. Their data source is chosen in Grafana; links to traces and logs go to 
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -21,7 +22,7 @@ from infra.dashboards import kafka as kafka_dashboard
 from infra.dashboards import mesh as mesh_dashboard
 from infra.dashboards import service as service_dashboard
 from infra.dashboards.board import Board
-from infra.systems import SYSTEMS
+from infra.systems import SYSTEMS, System
 
 __all__ = ["all_alerts", "all_boards", "write"]
 
@@ -29,11 +30,11 @@ OF_THE_CLUSTER = ("kafka", "postgresql", "mesh")
 """Groups whose series only a cluster has: elsewhere Kafka would always seem to be down."""
 
 
-def all_boards() -> list[Board]:
-    """Every dashboard that any stack ships."""
-    services = [(system, service) for system in SYSTEMS for service in system.services]
+def all_boards(systems: Sequence[System] = SYSTEMS) -> list[Board]:
+    """Every dashboard that a stack of these systems ships."""
+    services = [(system, service) for system in systems for service in system.services]
     return [
-        *common_insight(SYSTEMS, RUNBOOKS).boards,
+        *common_insight(systems, RUNBOOKS).boards,
         *(service_dashboard.board(system, service) for system, service in services),
         database_dashboard.board(in_the_cluster=True),
         kafka_dashboard.board(),
@@ -41,9 +42,9 @@ def all_boards() -> list[Board]:
     ]
 
 
-def all_alerts(pace: Pace = REAL) -> Mapping[str, Sequence[Alert]]:
-    """Every alert that any stack ships, by group."""
-    services = [service for system in SYSTEMS for service in system.services]
+def all_alerts(pace: Pace = REAL, systems: Sequence[System] = SYSTEMS) -> Mapping[str, Sequence[Alert]]:
+    """Every alert that a stack of these systems ships, by group."""
+    services = [service for system in systems for service in system.services]
     return {
         "common": events.alerts(pace),
         **{service.label: objective.alerts(service, pace) for service in services},
@@ -53,19 +54,29 @@ def all_alerts(pace: Pace = REAL) -> Mapping[str, Sequence[Alert]]:
     }
 
 
-def write(folder: Path, pace: Pace = REAL) -> None:
-    """What a stack without a cluster needs; files of the same names are written over."""
+def write(folder: Path, services: Collection[str] | None = None) -> None:
+    """What a stack without a cluster needs; files of the same names are written over.
+
+    `services` are those that run; of all others it would be said that they are down.
+    """
+    systems = SYSTEMS if services is None else list(_running(services))
     rules = {
-        f"{name}.yaml": yaml.safe_dump({"groups": [group_of(name, alerts, pace)]}, sort_keys=False)
-        for name, alerts in all_alerts(pace).items()
+        f"{name}.yaml": yaml.safe_dump({"groups": [group_of(name, alerts, REAL)]}, sort_keys=False)
+        for name, alerts in all_alerts(systems=systems).items()
         if name not in OF_THE_CLUSTER
     }
     _fill(folder / "rules", rules)
-    _fill(folder / "dashboards", {f"{board.uid}.json": board.json() for board in _shown()})
+    _fill(folder / "dashboards", {f"{board.uid}.json": board.json() for board in _shown(systems)})
 
 
-def _shown() -> Iterator[Board]:
-    for board in all_boards():
+def _running(services: Collection[str]) -> Iterator[System]:
+    for system in SYSTEMS:
+        if running := tuple(each for each in system.services if each.label in services):
+            yield replace(system, services=running)
+
+
+def _shown(systems: Sequence[System]) -> Iterator[Board]:
+    for board in all_boards(systems):
         if board.uid == "database":
             yield database_dashboard.board(in_the_cluster=False)
         elif board.uid not in OF_THE_CLUSTER:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -70,8 +70,9 @@ class Observation:
         Raises `StackError` that says what does not serve.
         """
         self._files.write(Ports(self._project.prometheus_port, self._project.jaeger_port))
+        targets = list(targets)
         self._files.write_targets(targets)
-        await self._write_rules()
+        await self._write_rules(sorted({each.service for each in targets}))
         self._say_what_is_missing()
         async with asyncio.TaskGroup() as starts:
             for child in self.children.values():
@@ -91,13 +92,14 @@ class Observation:
             return False
         return build or jaeger_build.find() is not None
 
-    async def _write_rules(self) -> None:
+    async def _write_rules(self, services: Sequence[str]) -> None:
         """By the project's function, in a process of its own: what it imports is large. Without it goes on."""
         if self._project.observe is None:
             self._progress.say("prometheus", "no rules, no dashboards: [tool.clinic] names no `observe`")
             return
         command = (sys.executable, "-m", "clinic_lib.local.observe_files", self._project.observe)
-        if problem := await problem_of(*command, str(self._files.folder), folder=self._project.folder):
+        arguments = (str(self._files.folder), *services)
+        if problem := await problem_of(*command, *arguments, folder=self._project.folder):
             self._progress.say("prometheus", f"no rules, no dashboards: {problem.splitlines()[-1]}")
 
     def _say_what_is_missing(self) -> None:

@@ -8,14 +8,15 @@ dashboards/       its dashboards, by the same
 grafana/          data sources and dashboards, as Grafana provisions them
 compose.yaml      all three as containers, for who has Docker; .env has the ports that it has to know
 
-Run as a module (`python -m clinic_lib.local.observe_files MODULE:FUNCTION FOLDER`) it calls the project's function.
+Run as a module (`python -m clinic_lib.local.observe_files MODULE:FUNCTION FOLDER SERVICE…`) it calls the project's
+function.
 """
 
 import importlib
 import json
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -158,7 +159,7 @@ def _write(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _call(function: str, folder: Path) -> None:
+def _call(function: str, folder: Path, services: Sequence[str]) -> None:
     """Raises `StackError` when the module can't be imported."""
     module, _, name = function.partition(":")
     try:
@@ -167,12 +168,12 @@ def _call(function: str, folder: Path) -> None:
         raise StackError(
             f"{function} of [tool.clinic] can't be imported ({exc}): install what it needs, or take `observe` out"
         ) from exc
-    write(folder)
+    write(folder, services)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path.cwd()))
     try:
-        _call(sys.argv[1], Path(sys.argv[2]))
+        _call(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
     except StackError as exc:
         sys.exit(str(exc))

@@ -168,6 +168,7 @@ async def test_without_a_database_a_command_is_to_be_sent_again(kafka_bootstrap_
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
         assert answer.json()["title"] == "Service Unavailable"
+        assert answer.json()["detail"] == "the service is starting: its database is not ready yet"
         assert (await order.admin.get("/health/ready")).status_code == 503
 
 

@@ -20,6 +20,9 @@ GATEWAYS = {each.name for each in DECLARED if each.name.startswith("clinic_gatew
 ROWS = {"clinic_view_rows"}
 """The shop has asked for none."""
 
+TRACES = {"clinic_tracing_exported_total", "clinic_tracing_dropped_total"}
+"""It sends none."""
+
 VIEWS = {"clinic_projection_delay_seconds"}
 """The page's, not the order's."""
 
@@ -129,7 +132,9 @@ async def test_every_declared_metric_is_there_after_traffic(shop_of_mine: Shop) 
     metrics = {
         each.name: f"{each.name}_count" if each.kind == "histogram" else each.name for each in DECLARED
     }
-    assert {each for each, sample in metrics.items() if sample not in names} == GATEWAYS | ROWS | VIEWS
+    assert {
+        each for each, sample in metrics.items() if sample not in names
+    } == GATEWAYS | ROWS | VIEWS | TRACES
 
 
 async def test_a_consumer_that_is_held_up_falls_behind_and_catches_up(

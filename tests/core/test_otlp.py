@@ -154,6 +154,18 @@ def test_what_a_collector_refuses_is_lost_and_counted(collector: Collector) -> N
     assert dropped("refused") - lost == 1
 
 
+def test_what_can_not_be_sent_at_all_is_lost_and_the_next_arrives(collector: Collector) -> None:
+    lost = dropped("refused")
+    with exporting(collector.address) as exporter:
+        exporter.take([span(1, name="\ud800")])
+        time.sleep(0.3)
+        exporter.take([span(2)])
+        time.sleep(0.5)
+
+        assert [each.name for each in collector.spans] == ["work"]
+    assert dropped("refused") - lost == 1
+
+
 def test_what_a_collector_can_not_take_now_arrives_later(collector: Collector) -> None:
     collector.status = 503
     with exporting(collector.address) as exporter:

@@ -219,6 +219,18 @@ def test_a_folder_gets_rules_and_dashboards_without_the_clusters(tmp_path: Path)
     assert "kube_" not in "".join(path.read_text() for path in (tmp_path / "rules").iterdir())
 
 
+def test_services_that_do_not_run_are_not_said_to_be_down(tmp_path: Path) -> None:
+    write(tmp_path, ["reception", "gateway"])
+
+    rules = {path.stem for path in (tmp_path / "rules").iterdir()}
+    boards = {path.stem for path in (tmp_path / "dashboards").iterdir()}
+    assert {"common", "reception", "gateway"} == rules
+    assert {each for each in boards if each.startswith("service-")} == {
+        "service-reception",
+        "service-gateway",
+    }
+
+
 def test_a_file_in_place_of_the_folder_is_refused_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

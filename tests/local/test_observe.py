@@ -26,7 +26,7 @@ WRITE = """
 import json
 from pathlib import Path
 
-def write(folder: Path) -> None:
+def write(folder: Path, services: list[str]) -> None:
     rule = {"alert": "TinyIsDown", "expr": 'up{job="tiny"} == 0', "labels": {"severity": "page"}}
     (folder / "rules" / "tiny.yaml").write_text(json.dumps({"groups": [{"name": "tiny", "rules": [rule]}]}))
     (folder / "dashboards" / "tiny.json").write_text(json.dumps({"uid": "tiny", "title": "Tiny", "id": 7}))
