@@ -13,6 +13,8 @@ __all__ = ["Need", "Prices", "need"]
 
 HEADROOM = 0.6
 """Share of a core or a server that is planned to be used: peaks, failures and vacuum need the rest."""
+WAL_BYTES_PER_SECOND = 150e6
+"""Write-ahead log that one database server is planned for: a convention, below what disks and a standby can take."""
 SERVICES = 3
 CORES_PER_SERVER = 16
 EVENTS_PER_SAGA = 3
@@ -37,6 +39,7 @@ class Need:
     service_cores: int
     database_cores: int
     shards: int
+    wal_megabytes_per_second: float
     broker_cores: int
     partitions: int
     gigabytes_a_day: float
@@ -55,12 +58,17 @@ def need(rate: float, results: Mapping[str, Any], prices: Prices | None = None) 
     service_cores, database_cores, broker_cores = (
         ceil(rate * middle[name] * 1e-6 / HEADROOM) for name in ("cpu", "postgresql_cpu", "kafka_cpu")
     )
+    wal_bytes_per_second = rate * middle["wal_bytes"]
     gigabytes_a_day = rate * 86_400 * middle["kafka_bytes"] / 1e9
     return Need(
         sagas_per_second=rate,
         service_cores=service_cores,
         database_cores=database_cores,
-        shards=max(1, ceil(database_cores / SERVICES / CORES_PER_SERVER)),
+        shards=max(
+            ceil(database_cores / SERVICES / CORES_PER_SERVER),
+            ceil(wal_bytes_per_second / SERVICES / WAL_BYTES_PER_SECOND),
+        ),
+        wal_megabytes_per_second=wal_bytes_per_second / 1e6,
         broker_cores=broker_cores,
         partitions=max(service_cores, ceil(rate * EVENTS_PER_SAGA / PARTITION_EVENTS_PER_SECOND)),
         gigabytes_a_day=gigabytes_a_day,

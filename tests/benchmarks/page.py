@@ -39,7 +39,7 @@ def text(stored: Mapping[str, Any]) -> str:
             found, circumstances = stored[part]["found"], stored[part]["measured"]
             blocks.append("\n".join(SECTIONS[part](found)) + "\n\n" + _circumstances(circumstances))
     if "head_to_head" in stored:
-        blocks.append("\n".join(_cluster(stored)))
+        blocks.append("\n".join(_cluster(stored)) + "\n")
     return "\n".join(blocks)
 
 
@@ -219,7 +219,8 @@ def _cluster(stored: Mapping[str, Any]) -> Iterator[str]:
             [
                 f"{rate:,}",
                 *(f"{cores:,}" for cores in (it.service_cores, it.database_cores)),
-                f"{it.shards:,} × {capacity.SERVICES}",
+                f"{it.wal_megabytes_per_second:,.0f} MB/s",
+                f"{capacity.SERVICES} × {it.shards:,}",
                 *(f"{number:,}" for number in (it.broker_cores, it.partitions)),
                 f"{it.gigabytes_a_day:,.0f} GB",
                 f"{it.dollars_a_month:,.0f}",
@@ -229,6 +230,7 @@ def _cluster(stored: Mapping[str, Any]) -> Iterator[str]:
         "sagas/s",
         "services' cores",
         "PostgreSQL's cores",
+        "its WAL",
         "databases",
         "Kafka's cores",
         "partitions",

@@ -83,6 +83,7 @@ def test_a_cluster_is_computed_from_what_one_saga_took() -> None:
 
     assert it.service_cores == pytest.approx(100_000 * 240e-6 / capacity.HEADROOM, abs=1)
     assert it.database_cores == pytest.approx(100_000 * 120e-6 / capacity.HEADROOM, abs=1)
+    assert it.shards == 1  # 90 MB/s of WAL over three databases, 7 cores each
     assert it.gigabytes_a_day == pytest.approx(100_000 * 86_400 * 1_000 / 1e9)
     assert it.dollars_a_month > it.database_cores * capacity.Prices().database_core
 
