@@ -1,5 +1,6 @@
 """Requests: each is counted and timed, by method, by the route's pattern and by status."""
 
+from collections.abc import Iterable
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,10 +8,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from clinic_lib import metrics
 from clinic_lib.http_trace import exemplar_of
 
-__all__ = ["HttpMetrics", "count_request"]
+__all__ = ["HttpMetrics", "count_request", "expect_requests"]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 """A caller may send any word as a method: what is none of these is `other`."""
+
+
+FAILURES = ("500", "503")
+
+
+def expect_requests(service: str, routes: Iterable[tuple[str, Iterable[str]]]) -> None:
+    """Make the series of failed requests, by path and methods: one whose first value is 1 would not have grown."""
+    for path, methods in routes:
+        for method in METHODS & set(methods):
+            for status in FAILURES:
+                metrics.http_requests.labels(service, method, path, status)
 
 
 def count_request(

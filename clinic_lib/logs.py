@@ -37,6 +37,9 @@ HARMLESS_SQLSTATES = ("08", "28", "3D", "42", "53", "57")
 """Connection, password, database, privilege and syntax, resources, operator: nothing that stands in a row."""
 
 SELDOM_SECONDS = 10.0
+REPEATED = frozenset({"deadlines.fire_failed", "redrive.look_failed", "relay.sweep_failed"})
+"""What is tried several times a second, and fails as long as the database is away."""
+
 CHATTY = ("aiokafka", "alembic", "faststream", "urllib3")
 
 
@@ -159,16 +162,18 @@ def _frames(trace: TracebackType | None) -> Iterator[str]:
 
 
 class _Seldom(logging.Filter):
-    """The Kafka client says the same many times a second while a broker is away: once in ten seconds is enough."""
+    """While a server is away the same is said many times a second, by the Kafka client too: once in ten seconds is
+    enough.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: dict[tuple[str, str], float] = {}
+        self._said: dict[tuple[str, str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not record.name.startswith("aiokafka"):
+        if not record.name.startswith("aiokafka") and record.msg not in REPEATED:
             return True
-        key = (record.name, str(record.msg)[:40])
+        key = (record.name, str(record.msg)[:40], getattr(record, "error", "")[:40])
         if monotonic() - self._said.get(key, -SELDOM_SECONDS) < SELDOM_SECONDS:
             return False
         self._said[key] = monotonic()

@@ -30,7 +30,7 @@ from clinic_lib.commands import CommandEndpoint
 from clinic_lib.declarations import Declarations
 from clinic_lib.errors import WiringError
 from clinic_lib.handlers import Function, Handler, Kind, inspect_handler
-from clinic_lib.http_metrics import HttpMetrics
+from clinic_lib.http_metrics import HttpMetrics, expect_requests
 from clinic_lib.http_trace import TraceRequests
 from clinic_lib.ledger import Sagas
 from clinic_lib.logs import configure_logging
@@ -229,6 +229,7 @@ class Service(Declarations):
             settings.kafka_bootstrap_servers, security=settings.kafka_security(), logger=None
         )
         broker.include_router(self.kafka)
+        expect_requests(self.name, ((r.path, r.methods or ()) for r in app.routes if isinstance(r, Route)))
         runtime = self._runtime = Runtime(self, settings, broker)
         admin = admin_server(settings, ready=runtime.ready, routes=runtime.admin_routes())
         async with tracing(self.name), admin:

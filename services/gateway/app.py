@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clinic_lib.admin import admin_server
-from clinic_lib.http_metrics import count_request
+from clinic_lib.http_metrics import count_request, expect_requests
 from clinic_lib.http_trace import TraceRequests, exemplar_of, name_route
 from clinic_lib.logs import configure_logging
 from clinic_lib.metrics import say_version
@@ -28,6 +28,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
     settings = load_settings(GatewaySettings)
     configure_logging(settings.log_level)
     say_version(settings.gateway_name)
+    expect_requests(settings.gateway_name, ((path, ("GET", "POST")) for path in settings.gateway_routes))
     async with (
         tracing(settings.gateway_name),
         Proxy.open(settings) as proxy,
