@@ -57,7 +57,7 @@ def test_the_wheel_holds_the_library_its_types_and_its_templates_and_nothing_els
 
     assert {name.parts[0] for name in names} == {"clinic_lib", "clinic_lib-0.1.0.dist-info"}
     kinds = {name.suffix for name in names if name.parts[0] == "clinic_lib"} - {".py"}
-    assert kinds == {".txt", ".typed"}
+    assert kinds == {".txt", ".typed", ".yaml"}  # templates, types, the compose file
     assert Path("clinic_lib/py.typed") in names
     code = {path.relative_to(ROOT) for path in (ROOT / "clinic_lib").rglob("*.py")}
     assert code <= set(names)
