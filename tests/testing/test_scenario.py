@@ -26,6 +26,7 @@ from tests.core.shop import (
 )
 from tests.testing import planted_bugs as planted
 
+
 SHOP = (shop.order_service, shop.seat_service, shop.page_service)
 TWO = PlaceOrder(seat_id=1, quantity=2)
 
@@ -226,11 +227,6 @@ def test_a_row_that_the_table_refuses_is_not_given() -> None:
         Scenario(shop.seat_service).given(Seat(1, None))  # type: ignore[arg-type]
     with pytest.raises(Exception, match='duplicate key value violates unique constraint "seat_pkey"'):
         a_shop().given(Seat(1, 2))
-
-
-def test_functions_with_sql_of_their_own_ask_for_a_postgresql() -> None:
-    with pytest.raises(ValueError, match=r"say stores=Postgresql\(url\).store"):
-        Scenario(planted.careful_payment)
 
 
 def test_services_that_never_stop_talking_are_stopped() -> None:
