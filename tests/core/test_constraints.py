@@ -52,12 +52,12 @@ def an_account(check: Any) -> type:
     return Account
 
 
-async def outcome(storage: Storage, given: Sequence[Any]) -> str:
+async def outcome(storage: Storage, given: Sequence[Any], changed: Sequence[Any] = ()) -> str:
     """What one statement with these new rows comes to."""
     table = row_table(type(given[0]))
     try:
         async with storage.transaction() as transaction:
-            await table.save(transaction, [], [table.image(each) for each in given])
+            await table.save(transaction, list(map(table.image, changed)), list(map(table.image, given)))
     except Exception as error:  # whatever it is, the other one has to say the same
         cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
         return f"{type(cause).__name__}: {cause}".splitlines()[0]
@@ -198,6 +198,13 @@ class Node(Tree):
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("node.node_id"), default=None)
 
 
+class Named(Tree):
+    __tablename__ = "named"
+
+    named_id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+
 async def test_what_a_row_refers_to_is_looked_for_at_the_end_of_the_statement(database: Database) -> None:
     found = await outcomes(
         database, Node, [[Node(1, 1)], [Node(1, 2), Node(2)], [Node(1, 2), Node(2, 1)], [Node(1), Node(2, 3)]]
@@ -208,3 +215,20 @@ async def test_what_a_row_refers_to_is_looked_for_at_the_end_of_the_statement(da
         '"node_parent_id_fkey"'
     )
     assert found == [(each, each) for each in ["stored", "stored", "stored", missing]]
+
+
+async def test_a_value_that_an_update_frees_is_still_taken_in_its_statement(database: Database) -> None:
+    memory = Memory(Tables([row_table(Named)], Clock()))
+    async with database.engine.begin() as connection:
+        await connection.execute(CreateTable(row_table(Named).table))
+
+    found = [
+        (
+            await outcome(storage, [Named(1, "Ada")]),
+            await outcome(storage, [Named(2, "Ada")], [Named(1, "Bob")]),
+        )
+        for storage in (database, memory)
+    ]
+
+    taken = 'UniqueViolationError: duplicate key value violates unique constraint "named_name_key"'
+    assert found == [("stored", taken)] * 2

@@ -26,7 +26,6 @@ from tests.core.shop import (
 )
 from tests.testing import planted_bugs as planted
 
-
 SHOP = (shop.order_service, shop.seat_service, shop.page_service)
 TWO = PlaceOrder(seat_id=1, quantity=2)
 

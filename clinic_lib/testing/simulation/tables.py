@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -96,9 +97,9 @@ class Tables:
         return [found[key] for key in sorted(found)]
 
     def write(self, table: RowTable, known: Sequence[bool], images: Sequence[Image]) -> None:
-        """Update the rows that are known, insert the others. What they refer to is looked for when all are stored."""
+        """Insert the rows that are new, then update the others, and look for what they refer to when all are stored."""
         stored, rules, written = self.rows[table.sql_name], constraints_of(table), []
-        for is_known, image in zip(known, images, strict=True):
+        for is_known, image in sorted(zip(known, images, strict=True), key=itemgetter(0)):
             key = table.key_of(dict(zip(table.names, image, strict=True)))
             if is_known and key not in stored:
                 continue
