@@ -72,6 +72,10 @@ class Scenario(Outcome):
         schedule: Schedule | None = None,
         stores: Stores | None = None,
     ) -> None:
+        if not services or len(set(services)) < len(services):
+            raise ValueError(
+                "a scenario needs services, each once: say Scenario(order.service, seat.service)"
+            )
         self._clock, self._log = Clock(), Log()
         self._schedule = schedule or (Calm() if seed is None else Seeded(seed))
         processes = [self._process(wiring_of(each), stores) for each in services]
@@ -103,6 +107,8 @@ class Scenario(Outcome):
 
     def suffer(self, faults: Faults) -> Self:
         """As `faults`."""
+        if isinstance(self._schedule, Calm) and faults != Faults():
+            raise ValueError("without a seed nothing goes wrong: say Scenario(…, seed=1)")
         self._world.trouble.allow(faults)
         return self
 
@@ -146,6 +152,8 @@ class Scenario(Outcome):
 
     def advance(self, **time: float) -> Self:
         """Run, then let time pass, as `minutes=16`: deadlines that come meanwhile are reached."""
+        if timedelta(**time) < timedelta():
+            raise ValueError("time only passes forwards: give advance() a positive time")
         self._world.rest()
         self._world.rest(self._clock.now() + timedelta(**time))
         self._world.rest()
