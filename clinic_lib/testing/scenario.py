@@ -29,7 +29,7 @@ from clinic_lib.testing.simulation.clock import Clock
 from clinic_lib.testing.simulation.log import Log
 from clinic_lib.testing.simulation.process import Process
 from clinic_lib.testing.simulation.schedule import Calm, Faults, Schedule, Seeded
-from clinic_lib.testing.simulation.store import MemoryStore, Store
+from clinic_lib.testing.simulation.store import MemoryStore, Store, needs_postgresql
 from clinic_lib.testing.simulation.wiring import Wiring, wiring_of
 from clinic_lib.testing.simulation.world import Asked, World
 
@@ -62,7 +62,7 @@ class Answered(NamedTuple):
 class Scenario(Outcome):
     """Services on a log, tables and a clock of their own. One seed is one run; without one all goes in its turn.
 
-    `stores` is needed by services whose functions take the transaction: `Postgresql.store`.
+    `stores` is needed by services that memory can't stand for, which it says: `Postgresql.store`.
     """
 
     def __init__(
@@ -72,6 +72,10 @@ class Scenario(Outcome):
         schedule: Schedule | None = None,
         stores: Stores | None = None,
     ) -> None:
+        if not services or len(set(services)) < len(services):
+            raise ValueError(
+                "a scenario needs services, each once: say Scenario(order.service, seat.service)"
+            )
         self._clock, self._log = Clock(), Log()
         self._schedule = schedule or (Calm() if seed is None else Seeded(seed))
         processes = [self._process(wiring_of(each), stores) for each in services]
@@ -83,13 +87,10 @@ class Scenario(Outcome):
         }
 
     def _process(self, wiring: Wiring, stores: Stores | None) -> Process:
-        if not wiring.writes_sql:
+        if not (needs := needs_postgresql(wiring)):
             return Process(wiring, MemoryStore(wiring.rows, self._clock), self._log, self._clock)
         if stores is None:
-            raise ValueError(
-                f"a function of {wiring.name} takes the transaction, and only PostgreSQL can run its SQL: "
-                "say stores=Postgresql(url).store"
-            )
+            raise ValueError(f"{needs}: say stores=Postgresql(url).store")
         return Process(wiring, stores(wiring, self._clock), self._log, self._clock)
 
     def faults(
@@ -106,6 +107,8 @@ class Scenario(Outcome):
 
     def suffer(self, faults: Faults) -> Self:
         """As `faults`."""
+        if isinstance(self._schedule, Calm) and faults != Faults():
+            raise ValueError("without a seed nothing goes wrong: say Scenario(…, seed=1)")
         self._world.trouble.allow(faults)
         return self
 
@@ -149,6 +152,8 @@ class Scenario(Outcome):
 
     def advance(self, **time: float) -> Self:
         """Run, then let time pass, as `minutes=16`: deadlines that come meanwhile are reached."""
+        if timedelta(**time) < timedelta():
+            raise ValueError("time only passes forwards: give advance() a positive time")
         self._world.rest()
         self._world.rest(self._clock.now() + timedelta(**time))
         self._world.rest()
@@ -166,13 +171,8 @@ class Scenario(Outcome):
         return options[self._schedule.choose(len(options))]
 
     def _put(self, row: Any) -> None:
-        table, store = row_table(type(row)), self._owner(type(row), None).store
-
-        async def save() -> None:
-            async with store.storage.transaction() as transaction:
-                await table.save(transaction, [], [table.image(row)])
-
-        store.run(save())
+        table = row_table(type(row))
+        self._owner(type(row), None).store.put(table, table.image(row))
 
     def _publish(self, given: Event | Written) -> None:
         if isinstance(given, Event):

@@ -228,11 +228,6 @@ def test_a_row_that_the_table_refuses_is_not_given() -> None:
         a_shop().given(Seat(1, 2))
 
 
-def test_functions_with_sql_of_their_own_ask_for_a_postgresql() -> None:
-    with pytest.raises(ValueError, match=r"say stores=Postgresql\(url\).store"):
-        Scenario(planted.careful_payment)
-
-
 def test_services_that_never_stop_talking_are_stopped() -> None:
     service = Service("parrot", system="shop")
 

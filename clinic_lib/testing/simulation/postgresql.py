@@ -20,6 +20,7 @@ from clinic_lib.rows import Image, RowTable
 from clinic_lib.schema import migrate
 from clinic_lib.storage import SCHEMA, Database
 from clinic_lib.testing.simulation.clock import BEGIN, Clock
+from clinic_lib.testing.simulation.store import write
 from clinic_lib.testing.simulation.tables import Row
 from clinic_lib.testing.simulation.wiring import Wiring
 
@@ -128,6 +129,17 @@ class PostgresqlStore:
     async def _at_this_time(self, work: Coroutine[Any, Any, T]) -> T:
         await _execute(self.storage, "update simulated.clock set now = $1", self._clock.now())
         return await work
+
+    def put(self, table: RowTable, image: Image) -> None:
+        """Write a new row, and have ids drawn behind it as in memory."""
+        self.run(write(self.storage, table, image))
+        if table.table.autoincrement_column is not None:
+            sequence = f"pg_get_serial_sequence('{table.sql_name}', '{table.id_column}')"
+            last = (
+                f"greatest(max({table.columns[table.key[0]]}), pg_sequence_last_value({sequence}::regclass))"
+            )
+            statement = f"select setval({sequence}, {last}) from {table.sql_name} having {last} > 0"
+            self._server.run(_execute(self.storage, statement))
 
     def library(self, table: str) -> Sequence[Row]:
         """Asked once between two pieces of work: nobody else writes there."""

@@ -34,6 +34,12 @@ class Faults:
     drop: int = 0
     delay: int = 0
 
+    def __post_init__(self) -> None:
+        if wrong := [each for each in self.crash_at if each not in CRASH_POINTS]:
+            raise ValueError(f"{wrong[0]!r} is no crash point: there are {', '.join(CRASH_POINTS)}")
+        if min(self.duplicate, self.drop, self.delay) < 0:
+            raise ValueError("a fault happens 0 times or more: duplicate, drop and delay can't be negative")
+
 
 SOME_OF_EACH = Faults(duplicate=2, reorder=True, crash_at=CRASH_POINTS, drop=1, delay=1)
 

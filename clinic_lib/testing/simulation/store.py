@@ -6,10 +6,12 @@ from typing import Any, Protocol, TypeVar
 from clinic_lib.rows import Image, RowTable
 from clinic_lib.storage import Storage
 from clinic_lib.testing.simulation.clock import Clock
+from clinic_lib.testing.simulation.constraints import constraints_of
 from clinic_lib.testing.simulation.memory import Memory
 from clinic_lib.testing.simulation.tables import Row, Tables
+from clinic_lib.testing.simulation.wiring import Wiring
 
-__all__ = ["MemoryStore", "Store", "run"]
+__all__ = ["MemoryStore", "Store", "needs_postgresql", "run", "write"]
 
 T = TypeVar("T")
 
@@ -22,6 +24,9 @@ class Store(Protocol):
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it, and return when it is done."""
+
+    def put(self, table: RowTable, image: Image) -> None:
+        """Write a new row; ids that are drawn come behind its."""
 
     def library(self, table: str) -> Sequence[Row]:
         """All rows of one of the library's tables."""
@@ -43,6 +48,9 @@ class MemoryStore:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return run(work)
 
+    def put(self, table: RowTable, image: Image) -> None:
+        run(write(self.storage, table, image))
+
     def library(self, table: str) -> Sequence[Row]:
         found: dict[Any, Row] = getattr(self.tables, table)
         return list(found.values())
@@ -53,6 +61,19 @@ class MemoryStore:
 
     def picture(self) -> dict[str, dict[Image, Image]]:
         return {name: dict(images) for name, images in self.tables.rows.items()}
+
+
+async def write(storage: Storage, table: RowTable, image: Image) -> None:
+    """A new row, in a transaction of its own."""
+    async with storage.transaction() as transaction:
+        await table.save(transaction, [], [image])
+
+
+def needs_postgresql(wiring: Wiring) -> str:
+    """Why a service can't stand in memory; empty when it can."""
+    if wiring.writes_sql:
+        return f"a function of {wiring.name} takes the transaction, and only PostgreSQL can run its SQL"
+    return "; ".join(why for table in wiring.rows for why in constraints_of(table).not_judged)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

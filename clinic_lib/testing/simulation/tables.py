@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -96,20 +97,25 @@ class Tables:
         return [found[key] for key in sorted(found)]
 
     def write(self, table: RowTable, known: Sequence[bool], images: Sequence[Image]) -> None:
-        """Update the rows that are known, insert the others."""
-        stored, rules = self.rows[table.sql_name], constraints_of(table)
-        for is_known, image in zip(known, images, strict=True):
+        """Insert the rows that are new, then update the others, and look for what they refer to when all are stored."""
+        stored, rules, written = self.rows[table.sql_name], constraints_of(table), []
+        for is_known, image in sorted(zip(known, images, strict=True), key=itemgetter(0)):
             key = table.key_of(dict(zip(table.names, image, strict=True)))
             if is_known and key not in stored:
                 continue
             if not is_known and key in stored:
                 raise duplicate(f"{table.table.name}_pkey")
             others = {each: other for each, other in stored.items() if each != key}
-            rules.check(image, others, self._images)
+            rules.check(image, others)
             stored[key] = image
+            written.append(image)
+        for image in written:
+            rules.check_references(image, self._images)
 
     def _images(self, table: Table) -> Mapping[Image, Image]:
-        return next(self.rows[name] for name, each in self.row_tables.items() if each.table is table)
+        """None of a table that no function names: nobody can have written there."""
+        found = (self.rows[name] for name, each in self.row_tables.items() if each.table is table)
+        return next(found, {})
 
 
 UNDONE = ("inbox", "checkpoint", "barrier", "dead_letter", "saga", "outbox", "idempotency")
