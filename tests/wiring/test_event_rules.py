@@ -140,6 +140,19 @@ def test_all_events_of_a_log_have_one_key() -> None:
     }
 
 
+def test_an_event_that_holds_others_of_its_class_has_a_key_too() -> None:
+    class Split(Event, topic="market", key="purchase_id"):
+        purchase_id: Id
+        parts: "list[Split]"
+
+    Split.model_rebuild(_types_namespace={"Split": Split})
+
+    def split(event: Placed) -> Split:
+        raise NotImplementedError
+
+    assert found(buy(), called("store", lambda service: service.step(split)), rule="key-differs") == []
+
+
 def restorable(service: Service) -> None:
     saga = Saga("purchase", starts=Placed, ends=(Cancelled,), deadline=timedelta(hours=1))
     service.saga(saga, restorable=True)
