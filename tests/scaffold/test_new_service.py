@@ -29,6 +29,7 @@ REFUSED = {
     "class": "class is a word of Python's",
     "match": "match is a word of Python's",
     "kafka": "kafka means something else here already",
+    "grafana": "grafana means something else here already",
     "base": "base means something else here already",
     "diagnosis": "There is a service diagnosis already",
     "order": "There is a service order already",
