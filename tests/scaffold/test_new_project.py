@@ -24,6 +24,8 @@ def test_a_new_project_and_a_second_service_in_it_are_green(here: Path) -> None:
     tests = run(here / "shop", "pytest", "-q", "-p", "no:cacheprovider")
     assert tests.returncode == 0, tests.stdout
     assert "12 passed" in tests.stdout
+    proven = clinic(here / "shop", "check")
+    assert proven.returncode == 0, proven.stdout + proven.stderr
     typed = run(here / "shop", "pyright", "--pythonpath", sys.executable, "services", "tests")
     assert typed.returncode == 0, typed.stdout
     assert (here / "shop/README.md").read_text().count("clinic up") == 2

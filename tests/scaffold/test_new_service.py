@@ -16,6 +16,8 @@ CHECKS = (
     "lint-imports",
     "python scripts/budgets clinic_lib services infra",
     "pytest -q tests/services/test_billing.py",
+    "python -m clinic_lib check",
+    "python -m clinic_lib graph clinic --out docs/choreography-clinic.md --check",
 )
 
 INFRA = ("tests/infra/test_program.py", "tests/infra/test_delivery.py", "tests/infra/test_recording.py")
