@@ -11,10 +11,14 @@ __all__ = ["event_unheard", "event_unpublished", "fact_heard", "key_differs"]
 
 
 def event_unheard(system: Choreography) -> Iterator[Finding]:
-    """An event that is published is reacted to, ends a saga, or is declared a fact."""
+    """An event that is published is reacted to, ends a saga, or is declared a fact.
+
+    The saga of a system's only service begins for services to come.
+    """
+    begun = {saga.starts for _, saga in system.sagas} if len(system.services) == 1 else set()
     for name, event in system.events.items():
         publishers = system.publishers(name)
-        if not publishers or system.reactors(name) or system.is_end(name) or event.fact:
+        if not publishers or system.reactors(name) or system.is_end(name) or event.fact or name in begun:
             continue
         shown = [each.full_name for each in system.hearers(name)]
         yield Finding(

@@ -56,6 +56,14 @@ def test_an_event_may_be_heard_end_a_saga_or_be_a_fact() -> None:
     assert found(buy(lambda service: service.saga(saga)), rule="event-unheard") == []
 
 
+def test_the_start_of_a_saga_waits_for_a_second_service() -> None:
+    shop = buy(lambda service: service.saga(Saga("purchase", starts=Placed, ends=(Confirmed,))))
+    page = called("page", lambda service: service.projection(show))
+
+    assert found(shop, rule="event-unheard") == []
+    assert [each.about for each in found(shop, page, rule="event-unheard")] == ["Placed"]
+
+
 def test_a_fact_that_a_step_acts_on_is_none() -> None:
     def act(event: Filed) -> None: ...
 
