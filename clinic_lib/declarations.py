@@ -18,6 +18,7 @@ __all__ = ["Coverage", "Declarations", "Rule", "Subject", "Waiver"]
 
 Rule = Literal[
     "compensation-missing",
+    "compensation-uncaused",
     "cycle-without-exit",
     "deadline-undecided",
     "end-followed",

@@ -25,13 +25,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from clinic_lib.local.errors import StackError
 
-__all__ = ["OwnCommand", "Project", "ServiceDeclaration", "System", "find_project", "read_project"]
+__all__ = [
+    "RESERVED",
+    "OwnCommand",
+    "Project",
+    "ServiceDeclaration",
+    "System",
+    "find_project",
+    "read_project",
+]
 
 # Not the usual 9092 and 5432: 9092 is the admin port of a service on 8092, and 5432 is often taken.
 KAFKA_PORT = 19092
 POSTGRESQL_PORT = 15432
 PROMETHEUS_PORT = 19090
 JAEGER_PORT = 16686
+
+RESERVED = frozenset({"kafka", "postgresql", "prometheus", "jaeger", "grafana"})
+"""What runs beside the services, each under its name."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -88,7 +99,7 @@ class _ClinicTable(_Table):
         names = [service.name for system in self.systems.values() for service in system.services]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two services are named {', '.join(sorted(twice))}")
-        if reserved := {"kafka", "postgresql", "prometheus", "jaeger", "grafana"}.intersection(names):
+        if reserved := RESERVED.intersection(names):
             raise ValueError(f"no service can be named {', '.join(sorted(reserved))}")
         return self
 

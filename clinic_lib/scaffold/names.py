@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from clinic_lib.local.project import RESERVED
 from clinic_lib.scaffold.errors import ScaffoldError
 
 __all__ = ["ServiceNames", "check_name"]
@@ -13,7 +14,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST = 24
 """Kubernetes' names are made from it, with a namespace before and a suffix behind."""
 
-TAKEN = {"kafka", "postgresql", "postgres", "template0", "template1", "gateway", "contracts", "demo"}
+TAKEN = {*RESERVED, "postgres", "template0", "template1", "gateway", "contracts", "demo"}
 """What the local stack, PostgreSQL and a system's folder call so already."""
 
 USED_IN_TEMPLATES = {

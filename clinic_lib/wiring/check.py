@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from clinic_lib.wiring.changes import written_otherwise
 from clinic_lib.wiring.choreography import Choreography
 from clinic_lib.wiring.events import event_unheard, event_unpublished, fact_heard, key_differs
-from clinic_lib.wiring.failures import compensation_missing
+from clinic_lib.wiring.failures import compensation_missing, compensation_uncaused
 from clinic_lib.wiring.findings import Finding
 from clinic_lib.wiring.manifest import WaiverFacts
 from clinic_lib.wiring.paths import (
@@ -22,7 +22,7 @@ from clinic_lib.wiring.views import view_uncovered
 __all__ = ["RULES", "check", "without_waived"]
 
 RULES: Sequence[Callable[[Choreography], Iterator[Finding]]] = (
-    *(compensation_missing, event_unheard, event_unpublished, fact_heard, key_differs),
+    *(compensation_missing, compensation_uncaused, event_unheard, event_unpublished, fact_heard, key_differs),
     *(path_open, cycle_without_exit, end_followed, end_shared, end_unheard, deadline_undecided),
     *(restore_unanswered, view_uncovered, written_otherwise),
 )

@@ -108,7 +108,8 @@ class Choreography:
 
         What only runs when `handler` answers otherwise is not among it.
         """
-        strange = {each for each in handler.handles if not self.publishers(each)}
+        begun_by = {saga.deadline_event: saga.starts for _, saga in self.sagas}
+        strange = {begun_by.get(each, each) for each in handler.handles if not self.publishers(each)}
         roots = {each for each in self.starts if handler in self.walk([each])} | strange
         return [each for each in self.walk(roots, without=handler) if each.kind in ("step", "command")]
 

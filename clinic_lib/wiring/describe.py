@@ -109,10 +109,19 @@ def _event(event: type[Event], places: Places) -> EventFacts:
         failure=declared.failure,
         fact=declared.fact,
         upcasters=tuple(sorted(event.upcasters)),
-        fields=_plain(event.model_json_schema()),
+        fields=_fields(event),
         summary=_summary(event),
         place=places(event),
     )
+
+
+def _fields(event: type[Event]) -> dict[str, Any]:
+    """Its schema; that of an event that holds events of its own class is a reference at first."""
+    schema: dict[str, Any] = _plain(event.model_json_schema())
+    if "$ref" in schema:
+        own: dict[str, Any] = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+        return own | {"$defs": schema["$defs"]}
+    return schema
 
 
 def _saga(service: Service, saga: Saga, places: Places) -> SagaFacts:

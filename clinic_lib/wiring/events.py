@@ -4,17 +4,21 @@ from collections import Counter
 from collections.abc import Iterator
 
 from clinic_lib.wiring.choreography import Choreography
-from clinic_lib.wiring.findings import Finding
+from clinic_lib.wiring.findings import Finding, snake
 from clinic_lib.wiring.manifest import EventFacts
 
 __all__ = ["event_unheard", "event_unpublished", "fact_heard", "key_differs"]
 
 
 def event_unheard(system: Choreography) -> Iterator[Finding]:
-    """An event that is published is reacted to, ends a saga, or is declared a fact."""
+    """An event that is published is reacted to, ends a saga, or is declared a fact.
+
+    The saga of a system's only service begins for services to come.
+    """
+    begun = {saga.starts for _, saga in system.sagas} if len(system.services) == 1 else set()
     for name, event in system.events.items():
         publishers = system.publishers(name)
-        if not publishers or system.reactors(name) or system.is_end(name) or event.fact:
+        if not publishers or system.reactors(name) or system.is_end(name) or event.fact or name in begun:
             continue
         shown = [each.full_name for each in system.hearers(name)]
         yield Finding(
@@ -23,7 +27,7 @@ def event_unheard(system: Choreography) -> Iterator[Finding]:
             place=publishers[0].place,
             wrong=f"{publishers[0].full_name} publishes {name}, and no service does anything about it"
             + (f" ({', '.join(shown)} only shows it)" if shown else ""),
-            write=f"@service.step\ndef note_{_snake(name)}(event: {name}) -> None: ...\n"
+            write=f"@service.step\ndef note_{snake(name)}(event: {name}) -> None: ...\n"
             f"# or, when whoever wants may know it and nobody has to act: class {name}(…, fact=True)",
         )
 
@@ -32,15 +36,16 @@ def event_unpublished(system: Choreography) -> Iterator[Finding]:
     """An event that is handled, or that a saga begins or ends with, is published by somebody."""
     by_library = {saga.deadline_event for _, saga in system.sagas}
     for name in dict.fromkeys(event for each in system.handlers for event in each.handles):
-        hearers = system.hearers(name)
+        hearers = [each.full_name for each in system.hearers(name)]
         if name not in by_library and not system.publishers(name):
+            handle = "handles" if len(hearers) == 1 else "handle"
             yield Finding(
                 rule="event-unpublished",
                 about=name,
-                place=hearers[0].place,
-                wrong=f"{', '.join(each.full_name for each in hearers)} handles {name}, which no service publishes",
+                place=system.hearers(name)[0].place,
+                wrong=f"{', '.join(hearers)} {handle} {name}, which no service publishes",
                 write=f"@service.step\ndef …(event: …) -> {name}: ...\n"
-                f"# or take {name} out of {hearers[0].name}'s first parameter; when another repository "
+                f"# or take {name} out of {hearers[0]}'s first parameter; when another repository "
                 "publishes it: clinic check --manifest FILE",
             )
     for owner, saga in system.sagas:
@@ -90,7 +95,3 @@ def key_differs(system: Choreography) -> Iterator[Finding]:
                     + (f"by {event.key}" if event.key != key else f"has it as {has}"),
                     write=f"class {event.type}({model.type}'s base class): ...  # with the field {key}",
                 )
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{each.lower()}" if each.isupper() else each for each in name).lstrip("_")

@@ -1,4 +1,4 @@
-"""compensation-missing: whoever did something before a failure undoes it.
+"""compensation-missing: whoever did something before a failure undoes it; compensation-uncaused: and only then.
 
 What counts as before, without a conductor: every step and command of the saga that may have run when the failure
 is published, before its publisher or beside it. A service undoes it by a compensation on the failure, or on one
@@ -13,10 +13,10 @@ what was done to its prescriptions, too, but not what another step of the servic
 from collections.abc import Iterator, Sequence
 
 from clinic_lib.wiring.choreography import Choreography
-from clinic_lib.wiring.findings import Finding
+from clinic_lib.wiring.findings import Finding, snake
 from clinic_lib.wiring.manifest import HandlerFacts
 
-__all__ = ["compensation_missing"]
+__all__ = ["compensation_missing", "compensation_uncaused"]
 
 
 def compensation_missing(system: Choreography) -> Iterator[Finding]:
@@ -38,6 +38,23 @@ def compensation_missing(system: Choreography) -> Iterator[Finding]:
     for (service, failure), steps in missing.items():
         heard = system.consequences(failure)
         yield _finding(service, heard, list(steps.values()), published_by[service, failure])
+
+
+def compensation_uncaused(system: Choreography) -> Iterator[Finding]:
+    """What a compensation handles are failures: at anything else the saga goes on, with a step that is undone."""
+    for each in (each for each in system.handlers if each.kind == "compensation"):
+        failures = [event for event in each.handles if system.is_failure(event)]
+        for event in (event for event in each.handles if event not in failures):
+            mark = f"class {event}(…, failure=True): ..."
+            less = f"def {each.name}(event: {' | '.join(failures)}, …): ..."
+            first, second = (less, mark) if failures else (mark, f"a step that handles {event}")
+            yield Finding(
+                rule="compensation-uncaused",
+                about=each.full_name,
+                place=each.place,
+                wrong=f"{each.full_name} undoes {each.compensates} at {event}, which is no failure",
+                write=f"{first}\n# or {second}",
+            )
 
 
 def _done_before(system: Choreography, publisher: HandlerFacts) -> dict[str, list[HandlerFacts]]:
@@ -75,7 +92,7 @@ def _finding(service: str, heard: list[str], steps: list[HandlerFacts], publishe
     first = next((each for each in steps if each.kind == "step" and each.makes), steps[0])
     done = next(iter(each for each in first.answers if each != failure), None)
     parameters = f"event: {failure}" + (f", done: {done}" if done else "")
-    parameters += "".join(f", {row.lower()}: {row}" for row in first.touches)
+    parameters += "".join(f", {snake(row)}: {row}" for row in first.touches)
     names = ", ".join(each.name for each in steps)
     return Finding(
         rule="compensation-missing",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from clinic_lib.wiring.manifest import Place
 
-__all__ = ["Finding"]
+__all__ = ["Finding", "snake"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Finding:
             "about": self.about,
             "file": self.place.file,
             "line": self.place.line,
+            "manifest": self.place.manifest,
             "wrong": self.wrong,
             "write": self.write,
         }
+
+
+def snake(name: str) -> str:
+    """A class's name as a function or a parameter has it: `seats_reserved`."""
+    return "".join(f"_{each.lower()}" if each.isupper() else each for each in name).lstrip("_")

@@ -6,7 +6,7 @@ Invariant: rules and pictures know nothing else, so a service elsewhere is looke
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from clinic_lib.handlers import Kind
 from clinic_lib.wiring.errors import LookError
@@ -34,13 +34,23 @@ class _Facts(BaseModel):
 
 
 class Place(_Facts):
-    """Where something stands: a file, from the project's folder on, and a line."""
+    """Where something stands: a file, from the project's folder on, and a line.
+
+    `manifest` is the file that tells of it, when it stands in another repository.
+    """
 
     file: str
     line: int
+    manifest: str | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _elsewhere(cls, stated: Any, read: ValidationInfo) -> Any:
+        return {**stated, "manifest": str(read.context)} if isinstance(read.context, Path) else stated
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        elsewhere = f" in another repository (told by {self.manifest})" if self.manifest else ""
+        return f"{self.file}:{self.line}{elsewhere}"
 
 
 class EventFacts(_Facts):
@@ -155,7 +165,7 @@ class Manifest(_Facts):
 def read_manifest(path: Path) -> Manifest:
     """What `clinic graph SYSTEM --format json` wrote elsewhere. Raises `LookError` for what is none."""
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(path.read_bytes(), context=path)
     except OSError as exc:
         raise LookError(f"{path} can't be read: {exc.strerror}.") from exc
     except ValidationError as exc:

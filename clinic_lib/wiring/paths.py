@@ -21,28 +21,17 @@ def path_open(system: Choreography) -> Iterator[Finding]:
     for _, saga in system.sagas:
         reached = _reached(system, saga)
         ending = _can_end(system, saga, reached)
-        for event in reached:
-            if event in ending:
-                continue
-            yield Finding(
-                rule="path-open",
-                about=event,
-                place=system.publishers(event)[0].place if system.publishers(event) else saga.place,
-                wrong=f"after {event} no end of the saga {saga.name} can be reached: no function that follows it "
-                "and no command about its rows leads to one, and no function decides at a deadline",
-                write=f"@service.step\ndef …(event: {event}) -> {saga.ends[0]}: ...\n"
-                f"# or name {event} in the saga's ends=(…)",
-            )
+        leading = {event: _following(system, event) for event in reached if event not in ending}
+        for event, following in leading.items():
+            if any(event not in leading[each] for each in following.intersection(leading)):
+                continue  # it goes on to another one, where the path stops
+            before = [each for each in leading if event in leading[each] and each != event]
+            yield _open(system, saga, event, before)
 
 
 def cycle_without_exit(system: Choreography) -> Iterator[Finding]:
     """No steps that answer to each other whatever they decide. A compensation runs once, so it ends a circle."""
-    always: dict[str, dict[str, HandlerFacts]] = {}
-    for step in (each for each in system.handlers if each.kind == "step" and each.outcomes):
-        for event in sorted(set(step.outcomes[0]).intersection(*step.outcomes)):
-            for heard in step.handles:
-                always.setdefault(heard, {}).setdefault(event, step)
-    told = set[str]()
+    always, told = _always(system), set[str]()
     for event, answered_by in always.items():
         circle = _after(always, event)
         if event in circle and event not in told:
@@ -53,7 +42,7 @@ def cycle_without_exit(system: Choreography) -> Iterator[Finding]:
                 rule="cycle-without-exit",
                 about=event,
                 place=step.place,
-                wrong=f"{' → '.join([*members, members[0]])} goes round for ever: each step always answers",
+                wrong=f"{' → '.join(_round(always, members))} goes round for ever: each step always answers",
                 write=f"def {step.name}(event: {event}, …) -> {' | '.join([*step.answers, 'None'])}: ...",
             )
 
@@ -130,9 +119,50 @@ def deadline_undecided(system: Choreography) -> Iterator[Finding]:
             )
 
 
+def _open(system: Choreography, saga: SagaFacts, event: str, before: list[str]) -> Finding:
+    """A failure is rather an end that the saga does not name; after another event rather a step is missing."""
+    publishers, failure = system.publishers(event), system.is_failure(event)
+    named = f'Saga("{saga.name}", …, ends=({", ".join((*saga.ends, event))}))'
+    step = f"@service.step\ndef …(event: {event}) -> {saga.ends[0]}: ..."
+    first, second = (named, step) if failure else (step, named)
+    return Finding(
+        rule="path-open",
+        about=event,
+        place=publishers[0].place if publishers and not failure else saga.place,
+        wrong=f"after {event} no end of the saga {saga.name} can be reached: no function that follows it, no command "
+        "about its rows and no function at the deadline leads to one"
+        + (f" (nor after {', '.join(before)}, which leads to it)" if before else ""),
+        write="\n".join([first, *(f"# or {second}".splitlines())]),
+    )
+
+
+def _always(system: Choreography) -> dict[str, dict[str, HandlerFacts]]:
+    """By event: what a step answers it with that is answered so again, whatever each decides."""
+    steps = [each for each in system.handlers if each.kind == "step" and each.outcomes]
+    endless = {heard for step in steps for heard in step.handles}
+    while True:
+        always: dict[str, dict[str, HandlerFacts]] = {}
+        for step in (each for each in steps if all(map(endless.intersection, each.outcomes))):
+            for heard in step.handles:
+                for answer in (each for each in step.answers if each in endless):
+                    always.setdefault(heard, {}).setdefault(answer, step)
+        if always.keys() == endless:
+            return always
+        endless = set(always)
+
+
+def _round(always: dict[str, dict[str, HandlerFacts]], members: list[str]) -> list[str]:
+    """One way round, of those that there may be."""
+    way = [members[0]]
+    while way[-1] not in way[:-1]:
+        way.append(next(each for each in always[way[-1]] if each in members))
+    return way[way.index(way[-1]) :]
+
+
 def _reached(system: Choreography, saga: SagaFacts) -> list[str]:
-    """What may happen from the start on, up to an end."""
-    reached, waiting = dict[str, None](), [saga.starts]
+    """What may happen from the start on, and from the deadline on, up to an end."""
+    decided = [answer for each in system.hearers(saga.deadline_event) for answer in each.answers]
+    reached, waiting = dict[str, None](), [saga.starts, *decided]
     while waiting:
         event = waiting.pop(0)
         if event in reached or event in saga.ends:
@@ -148,10 +178,10 @@ def _ran(system: Choreography, events: list[str]) -> list[HandlerFacts]:
 
 
 def _can_end(system: Choreography, saga: SagaFacts, reached: list[str]) -> set[str]:
-    if saga.decided_by is not None:
-        return set(reached)
     ending, grows = set(saga.ends), True
     while grows:
+        if any(answer in ending for each in system.hearers(saga.deadline_event) for answer in each.answers):
+            return set(reached)
         before = len(ending)
         for event in reached:
             past = [event, *(each for each in reached if event in _following(system, each))]

@@ -55,6 +55,11 @@ def _app(declared: ServiceDeclaration, folder: Path) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except WiringError as exc:
         raise LookError(f"Service {declared.name} is wired wrongly: {exc}") from exc
+    except SyntaxError as exc:  # no frame leads to it
+        raise LookError(
+            f"Service {declared.name} can't be imported from {declared.app}: {type(exc).__name__}: {exc.msg} "
+            f"({exc.filename}:{exc.lineno})"
+        ) from exc
     except Exception as exc:
         where = next(
             (

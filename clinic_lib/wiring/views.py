@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from clinic_lib.wiring.choreography import Choreography
-from clinic_lib.wiring.findings import Finding
+from clinic_lib.wiring.findings import Finding, snake
 
 __all__ = ["view_uncovered"]
 
@@ -26,7 +26,7 @@ def view_uncovered(system: Choreography) -> Iterator[Finding]:
                     place=coverage.place,
                     wrong=f"the view {coverage.row} of {service.name} covers {event}, and no projection handles it",
                     write=f"@service.projection\n"
-                    f"def show_{event.lower()}(event: {event}, view: {coverage.row}) -> None: ...",
+                    f"def show_{snake(event)}(event: {event}, view: {coverage.row}) -> None: ...",
                 )
             for event, each in shown.items():
                 if event not in coverage.events and not each.own_sql:

@@ -1,6 +1,7 @@
 """Somebody reads the tutorial in an empty folder, with the wheel at hand and a clinic beside."""
 
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,8 @@ MOVED = {
     15433: POSTGRESQL_PORT + OFFSET + 1,
 }
 
+TELLS_ITS_WIRING = ("graph", "clinic", "--format", "json")
+
 
 @pytest.fixture
 def reader(tmp_path: Path, outside: Mapping[str, str]) -> Reader:
@@ -39,6 +42,8 @@ def clinic_beside(tmp_path: Path, outside: Mapping[str, str], reader: Reader) ->
     (folder / "pyproject.toml").write_text(declared.replace("[tool.clinic]\n", f"[tool.clinic]\n{servers}"))
     environment = {**outside, "PYTHONPATH": str(ROOT), "ADMIN_TOKEN": "tutorial"}
     command = [str(ROOT / ".venv/bin/python"), "-m", "clinic_lib", "up", "clinic"]
+    told = subprocess.run([*command[:3], *TELLS_ITS_WIRING], cwd=ROOT, check=True, capture_output=True)
+    (reader.folder / "clinic-manifest.json").write_bytes(told.stdout)
     with running(command, folder, environment, "ready"):
         yield
 

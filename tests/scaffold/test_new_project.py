@@ -18,12 +18,16 @@ def here(tmp_path: Path) -> Path:
 def test_a_new_project_and_a_second_service_in_it_are_green(here: Path) -> None:
     made = clinic(here, "new", "project", "shop")
     (here / "shop/clinic_lib").symlink_to(ROOT / "clinic_lib")
+    alone = clinic(here / "shop", "check")
     added = clinic(here / "shop", "new", "service", "payment")
 
     assert (made.returncode, added.returncode) == (0, 0), made.stderr + added.stderr
+    assert alone.returncode == 0, alone.stdout + alone.stderr
     tests = run(here / "shop", "pytest", "-q", "-p", "no:cacheprovider")
     assert tests.returncode == 0, tests.stdout
     assert "12 passed" in tests.stdout
+    proven = clinic(here / "shop", "check")
+    assert proven.returncode == 0, proven.stdout + proven.stderr
     typed = run(here / "shop", "pyright", "--pythonpath", sys.executable, "services", "tests")
     assert typed.returncode == 0, typed.stdout
     assert (here / "shop/README.md").read_text().count("clinic up") == 2

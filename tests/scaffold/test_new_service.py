@@ -16,6 +16,8 @@ CHECKS = (
     "lint-imports",
     "python scripts/budgets clinic_lib services infra",
     "pytest -q tests/services/test_billing.py",
+    "python -m clinic_lib check",
+    "python -m clinic_lib graph clinic --out docs/choreography-clinic.md --check",
 )
 
 INFRA = ("tests/infra/test_program.py", "tests/infra/test_delivery.py", "tests/infra/test_recording.py")
@@ -29,6 +31,7 @@ REFUSED = {
     "class": "class is a word of Python's",
     "match": "match is a word of Python's",
     "kafka": "kafka means something else here already",
+    "grafana": "grafana means something else here already",
     "base": "base means something else here already",
     "diagnosis": "There is a service diagnosis already",
     "order": "There is a service order already",

@@ -65,7 +65,9 @@ def test_findings_are_told_to_programs_as_json(copy: Copy) -> None:
     told = json.loads(result.stdout)
     assert (result.exit_code, told["format"]) == (1, "clinic-check/1")
     assert {each["system"] for each in told["findings"]} == {"reservation"}
-    assert sorted(told["findings"][0]) == ["about", "file", "line", "rule", "system", "write", "wrong"]
+    assert sorted(told["findings"][0]) == [
+        *("about", "file", "line", "manifest", "rule", "system", "write", "wrong"),
+    ]
 
 
 @pytest.mark.parametrize("command", [("check", "nix"), ("graph", "nix"), ("docs", "nix", "--out", "docs")])
@@ -90,6 +92,19 @@ def test_a_service_that_cannot_be_imported_is_2_and_says_where(copy: Copy) -> No
     assert f"{SEAT}:3)" in result.stderr
 
 
+def test_a_module_that_is_no_python_is_2_and_says_where(copy: Copy) -> None:
+    edit(copy, SEAT, "service.step(domain.reserve)", "service.step(domain.reserve))")
+
+    result = copy.run("check", "reservation")
+
+    line = (copy.folder / SEAT).read_text().splitlines().index("reserve = service.step(domain.reserve))") + 1
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Service seat can't be imported from services.reservation.seat.app:app: SyntaxError: unmatched ')' "
+        f"({copy.folder / SEAT}:{line})\n"
+    )
+
+
 def test_a_service_of_another_repository_is_looked_at_by_its_manifest(copy: Copy, tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.json"
     assert copy.run("graph", "reservation", "--format", "json", "--out", str(manifest)).exit_code == 0
@@ -109,10 +124,31 @@ def test_a_service_of_another_repository_is_looked_at_by_its_manifest(copy: Copy
 
     assert alone.exit_code == 1
     assert (
-        "order.confirm, order.disown, my_page.name_seats handles SeatsReserved, which no service"
+        "order.confirm, order.disown, my_page.name_seats handle SeatsReserved, which no service"
         in alone.stdout
     )
     assert (together.exit_code, together.stdout.split(",")[0]) == (0, "reservation: 3 services")
+
+
+def test_a_finding_in_another_repository_says_so(copy: Copy, tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    copy.run("graph", "reservation", "--format", "json", "--out", str(manifest))
+    theirs = json.loads(manifest.read_text())
+    (hall,) = theirs["services"] = [each for each in theirs["services"] if each["name"] == "seat"]
+    hall["name"] = "hall"
+    hall["handlers"] = [
+        {**each, "service": "hall"} for each in hall["handlers"] if each["kind"] != "compensation"
+    ]
+    manifest.write_text(json.dumps(theirs))
+
+    command = ("check", "reservation", "--manifest", str(manifest))
+    told, lines = json.loads(copy.run(*command, "--format", "json").stdout), copy.run(*command).stdout
+
+    there = f" in another repository (told by {manifest})"
+    places = [each for each in lines.splitlines() if each.startswith("compensation-missing")]
+    assert places and all(each.endswith(there) for each in places)
+    found = [each["manifest"] for each in told["findings"] if each["rule"] == "compensation-missing"]
+    assert set(found) == {str(manifest)}
 
 
 def test_a_manifest_of_another_system_or_of_one_s_own_service_is_refused(copy: Copy, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tests.wiring.market import (
     Confirmed,
     Filed,
     Kept,
+    KeptBack,
     Placed,
     Purchase,
     Refused,
@@ -55,6 +56,14 @@ def test_an_event_may_be_heard_end_a_saga_or_be_a_fact() -> None:
     assert found(buy(lambda service: service.saga(saga)), rule="event-unheard") == []
 
 
+def test_the_start_of_a_saga_waits_for_a_second_service() -> None:
+    shop = buy(lambda service: service.saga(Saga("purchase", starts=Placed, ends=(Confirmed,))))
+    page = called("page", lambda service: service.projection(show))
+
+    assert found(shop, rule="event-unheard") == []
+    assert [each.about for each in found(shop, page, rule="event-unheard")] == ["Placed"]
+
+
 def test_a_fact_that_a_step_acts_on_is_none() -> None:
     def act(event: Filed) -> None: ...
 
@@ -83,6 +92,16 @@ def test_an_event_that_nobody_publishes_is_found_at_whoever_handles_it() -> None
     assert finding.about == "Kept"
     assert finding.place.line == show.__code__.co_firstlineno
     assert "page.show handles Kept, which no service publishes" in finding.wrong
+
+
+def test_whoever_handles_an_event_that_nobody_publishes_is_named() -> None:
+    def see(event: Kept, purchase: Purchase | None) -> None: ...
+
+    page = called("page", lambda service: service.projection(show), lambda service: service.projection(see))
+
+    (finding,) = found(buy(), page, rule="event-unpublished")
+
+    assert finding.wrong == "page.show, page.see handle Kept, which no service publishes"
 
 
 def test_an_end_that_nobody_publishes_is_found_at_its_saga() -> None:
@@ -140,6 +159,19 @@ def test_all_events_of_a_log_have_one_key() -> None:
     }
 
 
+def test_an_event_that_holds_others_of_its_class_has_a_key_too() -> None:
+    class Split(Event, topic="market", key="purchase_id"):
+        purchase_id: Id
+        parts: "list[Split]"
+
+    Split.model_rebuild(_types_namespace={"Split": Split})
+
+    def split(event: Placed) -> Split:
+        raise NotImplementedError
+
+    assert found(buy(), called("store", lambda service: service.step(split)), rule="key-differs") == []
+
+
 def restorable(service: Service) -> None:
     saga = Saga("purchase", starts=Placed, ends=(Cancelled,), deadline=timedelta(hours=1))
     service.saga(saga, restorable=True)
@@ -176,3 +208,33 @@ def test_an_owner_that_says_nothing_of_restores_is_not_asked() -> None:
     store = called("store", lambda service: service.step(refuse))
 
     assert found(buy(lambda service: service.saga(saga)), store, rule="restore-unanswered") == []
+
+
+def test_an_owner_whose_ends_are_no_failures_can_answer_with_none() -> None:
+    def disown(event: Kept, purchase: Purchase | None) -> Cancelled | None:
+        raise NotImplementedError
+
+    saga = Saga("purchase", starts=Placed, ends=(Confirmed,))
+    shop = buy(lambda service: service.saga(saga, restorable=True), lambda service: service.step(disown))
+
+    (finding,) = found(shop, called("store", lambda service: service.step(keep)), rule="restore-unanswered")
+
+    assert (finding.about, finding.place.file) == ("saga purchase", "test_event_rules.py")
+    assert "no end of purchase is a failure (Confirmed)" in finding.wrong
+    assert finding.write.startswith('Saga("purchase", …, ends=(Confirmed, Cancelled))')
+
+
+def test_an_end_that_is_undone_and_not_marked_is_to_be_marked() -> None:
+    def disown(event: Kept, purchase: Purchase | None) -> KeptBack | None:
+        raise NotImplementedError
+
+    def give_back(event: KeptBack, done: Kept) -> None: ...
+
+    saga = Saga("purchase", starts=Placed, ends=(KeptBack, Confirmed))
+    shop = buy(lambda service: service.saga(saga, restorable=True), lambda service: service.step(disown))
+    store = called("store", lambda service: service.compensation(service.step(keep))(give_back))
+
+    (finding,) = found(shop, store, rule="restore-unanswered")
+
+    assert finding.place.file == "market.py"
+    assert finding.write.startswith("class KeptBack(…, failure=True): ...")

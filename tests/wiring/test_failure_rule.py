@@ -1,12 +1,14 @@
 """compensation-missing: who has to undo something when a failure is published, and who has not."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clinic_lib.declarations import Rule
 from clinic_lib.errors import WiringError
+from clinic_lib.saga import Saga
 from clinic_lib.service import Service
 from tests.wiring.market import (
     Cancelled,
@@ -268,3 +270,41 @@ def test_a_compensation_with_sql_of_its_own_may_undo_anything() -> None:
     def charge(event: Placed, purchase: Purchase | None) -> None: ...
 
     assert about(buy(cancels), called("store", undone(keep, undo), each_step(charge))) == []
+
+
+def test_a_compensation_at_what_is_no_failure_is_found() -> None:
+    def too_early(event: Cancelled | KeptBack, done: Kept, shelf: Shelf) -> None: ...
+
+    (finding,) = found(buy(cancels), called("store", undone(keep, too_early)), rule="compensation-uncaused")
+
+    assert (finding.about, finding.place.line) == ("store.too_early", too_early.__code__.co_firstlineno)
+    assert finding.wrong == "store.too_early undoes keep at KeptBack, which is no failure"
+    assert finding.write == (
+        "def too_early(event: Cancelled, …): ...\n# or class KeptBack(…, failure=True): ..."
+    )
+
+
+def test_a_failure_that_is_not_marked_is_found_at_its_compensation() -> None:
+    def give_kept_back(event: KeptBack, done: Kept, shelf: Shelf) -> None: ...
+
+    store = called("store", undone(keep, give_kept_back))
+
+    (finding,) = found(buy(), store, rule="compensation-uncaused")
+
+    assert finding.write.startswith("class KeptBack(…, failure=True): ...")
+
+
+def expires(service: Service) -> None:
+    saga = Saga("purchase", starts=Placed, ends=(Cancelled,), deadline=timedelta(hours=1))
+    service.saga(saga)
+
+    @service.deadline(saga)
+    def expire(event: Placed, purchase: Purchase) -> Cancelled | None:
+        raise NotImplementedError
+
+
+def test_what_was_done_before_the_deadline_is_undone_when_it_fails() -> None:
+    store = called("store", lambda service: service.step(keep))
+
+    assert about(buy(expires), store) == [("Cancelled", ("store.keep",))]
+    assert about(buy(expires), called("store", undone(keep, give_back))) == []

@@ -205,6 +205,59 @@ def test_a_step_without_which_its_compensation_stands_alone_says_where(copy: Cop
         copy.findings("reservation")
 
 
+CONTRACTS, DOMAIN = "services/reservation/contracts.py", "services/reservation/order/domain.py"
+SAID_WRONGLY = {
+    "an end is not named": (
+        (CONTRACTS, "ends=(OrderConfirmed, OrderCancelled)", "ends=(OrderConfirmed,)"),
+        ("path-open", "OrderCancelled", "reservation = Saga("),
+        'Saga("reservation", …, ends=(OrderConfirmed, OrderCancelled))',
+    ),
+    "an end is not marked as a failure": (
+        (
+            CONTRACTS,
+            "class OrderCancelled(ReservationEvent, failure=True)",
+            "class OrderCancelled(ReservationEvent)",
+        ),
+        ("restore-unanswered", "saga reservation", "class OrderCancelled("),
+        "class OrderCancelled(…, failure=True): ...",
+    ),
+    "a refusal is not marked as a failure": (
+        (
+            CONTRACTS,
+            "class SeatsRefused(ReservationEvent, failure=True)",
+            "class SeatsRefused(ReservationEvent)",
+        ),
+        ("compensation-uncaused", "order.cancel_refused", "def cancel_refused("),
+        "class SeatsRefused(…, failure=True): ...",
+    ),
+    "a compensation takes what is no failure": (
+        (
+            DOMAIN,
+            "def cancel_refused(event: SeatsRefused,",
+            "def cancel_refused(event: SeatsRefused | SeatsReserved,",
+        ),
+        ("compensation-uncaused", "order.cancel_refused", "def cancel_refused("),
+        "def cancel_refused(event: SeatsRefused, …): ...",
+    ),
+}
+
+
+@pytest.mark.parametrize(("edit", "expected", "write"), SAID_WRONGLY.values(), ids=SAID_WRONGLY)
+def test_what_is_said_wrongly_is_found_with_what_to_write(
+    copy: Copy, edit: tuple[str, str, str], expected: tuple[str, str, str], write: str
+) -> None:
+    file, old, new = edit
+    text = (copy.folder / file).read_text()
+    assert old in text
+
+    with copy.edited(file, text.replace(old, new)):
+        found = [each for each in copy.findings("reservation") if (each.rule, each.about) == expected[:2]]
+        places = [copy.statement_at(each.place.file, each.place.line) for each in found]
+
+    assert [each.startswith(expected[2]) for each in places] == [True]
+    assert found[0].write.startswith(write)
+
+
 @pytest.mark.parametrize("system", APPS)
 def test_in_the_systems_as_they_are_nothing_is_found(copy: Copy, system: str) -> None:
     assert copy.findings(system) == []

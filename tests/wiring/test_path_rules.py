@@ -14,6 +14,7 @@ from tests.wiring.market import (
     KeptBack,
     Placed,
     Purchase,
+    Refused,
     buy,
     called,
     cancel,
@@ -48,9 +49,47 @@ def about(rule: str, *services: Service) -> list[str]:
 def test_a_path_that_leads_to_no_end_is_found_where_it_stops() -> None:
     findings = found(buy(owns(Confirmed)), steps("store", keep, note), rule="path-open")
 
-    assert [each.about for each in findings] == ["Placed", "Kept"]
-    assert findings[1].place.line == keep.__code__.co_firstlineno
-    assert "after Kept no end of the saga purchase can be reached" in findings[1].wrong
+    assert [each.about for each in findings] == ["Kept"]
+    assert findings[0].place.line == keep.__code__.co_firstlineno
+    assert "after Kept no end of the saga purchase can be reached" in findings[0].wrong
+    assert "(nor after Placed, which leads to it)" in findings[0].wrong
+    assert findings[0].write.startswith("@service.step\ndef …(event: Kept) -> Confirmed: ...")
+
+
+def test_a_failure_that_the_saga_does_not_name_is_found_at_the_saga() -> None:
+    def refuse(event: Placed) -> Kept | Refused:
+        raise NotImplementedError
+
+    (finding,) = found(buy(owns(Confirmed)), steps("store", refuse, confirm), rule="path-open")
+
+    assert (finding.about, finding.place.line) == ("Refused", owns.__code__.co_firstlineno + 1)
+    assert finding.write.startswith('Saga("purchase", …, ends=(Confirmed, Refused))')
+
+
+def decides(function: Callable[..., object]) -> Callable[[Service], None]:
+    def declare(service: Service) -> None:
+        saga = Saga("purchase", starts=Placed, ends=(Confirmed,), deadline=timedelta(hours=1))
+        service.saga(saga)
+        service.deadline(saga)(function)
+
+    return declare
+
+
+def test_a_decision_at_the_deadline_that_leads_to_no_end_does_not_help() -> None:
+    def expire(event: Placed) -> Cancelled | None:
+        raise NotImplementedError
+
+    assert about("path-open", buy(decides(expire)), steps("store", keep, note)) == ["Cancelled", "Kept"]
+
+
+def test_a_decision_at_the_deadline_may_lead_to_an_end_by_a_step() -> None:
+    def expire(event: Placed) -> KeptBack:
+        raise NotImplementedError
+
+    def settle(event: KeptBack) -> Confirmed:
+        raise NotImplementedError
+
+    assert about("path-open", buy(decides(expire)), steps("store", keep, settle)) == []
 
 
 def test_a_path_may_end_by_a_step() -> None:
@@ -70,7 +109,7 @@ def test_a_command_about_a_row_that_nobody_on_the_path_made_does_not_help() -> N
 
     other = called("other", cancels)
 
-    assert about("path-open", buy(owns(Cancelled)), steps("store", keep, note), other) == ["Placed", "Kept"]
+    assert about("path-open", buy(owns(Cancelled)), steps("store", keep, note), other) == ["Kept"]
 
 
 def test_a_path_may_end_at_the_deadline() -> None:
@@ -119,6 +158,18 @@ def test_a_circle_in_which_one_may_stop_has_an_exit() -> None:
 
     for exit_ in (forth_or_not, forth_or_file):
         assert about("cycle-without-exit", buy(), steps("store", keep, back), steps("other", exit_)) == []
+
+
+def test_a_circle_whose_ways_all_lead_back_has_no_exit() -> None:
+    def either(event: Kept) -> KeptBack | Filed:
+        raise NotImplementedError
+
+    def again(event: Filed) -> Kept:
+        raise NotImplementedError
+
+    (finding,) = found(buy(), steps("store", keep, either, forth, again), rule="cycle-without-exit")
+
+    assert finding.wrong.startswith("Kept → KeptBack → Kept goes round for ever")
 
 
 def test_a_step_that_always_answers_itself_goes_round_for_ever() -> None:
