@@ -120,6 +120,8 @@ def test_a_page_says_what_to_do(page: Path) -> None:
 
     assert -1 not in places and places == sorted(places)
     assert re.search(r"`(clinic|kubectl|az) [^`]+`|```sh", text), "it names no command"
+    for command in re.findall(r"`kubectl [^`]* logs -l [^`]+`", text):
+        assert "--tail=-1" in command, "with a selector kubectl shows ten lines of each pod"
     board = re.search(r"dashboard `([\w-]+)`", text)
     assert board and board[1] in {each.uid for each in all_boards()} | {"service-NAME"}
 
