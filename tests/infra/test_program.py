@@ -52,6 +52,7 @@ def test_servers_elsewhere_are_reached_past_the_sidecar_on_their_own_ports() -> 
     config["clinic:kafka"] = {
         "nodes": 0,
         "bootstrapServers": "kafka.example.com:19092,kafka.example.com:19093",
+        "replicationFactor": 3,
     }
     config["clinic:postgresql"] = {"host": "postgresql.example.com", "port": 6432}
 
@@ -65,6 +66,8 @@ def test_servers_elsewhere_are_reached_past_the_sidecar_on_their_own_ports() -> 
         if each.namespace == "medical"
     }
     assert ports == {"4318", "4318,6432,19092,19093"}
+    factors = {each.inputs["data"].get("KAFKA_REPLICATION_FACTOR") for each in program.of_kind("ConfigMap")}
+    assert factors == {None, "3"}
     assert list(past_the_mesh(program)) == []
 
 
