@@ -73,7 +73,7 @@ class KafkaCluster(Box):
             labels=OF_THE_CLUSTER,
             opts=self.child(operator, protect=args.protect),
         )
-        metrics = kafka_metrics(self.child(namespace))
+        exported, metrics = kafka_metrics(self.child(namespace))
         cluster = Kafka(
             KAFKA_CLUSTER,
             _cluster(args, metrics),
@@ -82,6 +82,7 @@ class KafkaCluster(Box):
             opts=self.child(
                 operator,
                 pool,
+                exported,
                 protect=args.protect,
                 timeouts=pulumi.CustomTimeouts(create="15m", update="30m"),
             ),

@@ -210,6 +210,13 @@ def test_what_is_silenced_are_alerts_that_exist(local: Program) -> None:
                 assert any(re.fullmatch(pattern.strip('"'), name) for name in known), matcher
 
 
+def test_what_is_critical_in_one_namespace_silences_no_warning_of_another(local: Program) -> None:
+    rules = alertmanager(local)["config"]["inhibit_rules"]
+
+    (severe,) = (each for each in rules if each["source_matchers"] == ['severity =~ "page|critical"'])
+    assert severe["equal"] == ["service", "namespace", "alertname"]
+
+
 def test_a_folder_gets_rules_and_dashboards_without_the_clusters(tmp_path: Path) -> None:
     write(tmp_path)
 
