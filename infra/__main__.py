@@ -14,7 +14,7 @@ from infra.insight import Insight
 from infra.kafka_cluster import KafkaCluster, KafkaClusterArgs, given_kafka
 from infra.kafka_watch import KafkaWatch
 from infra.mesh import Mesh, MeshArgs
-from infra.passwords import Passwords
+from infra.passwords import Passwords, optional_secret_names, secret_names
 from infra.postgresql import Postgresql, PostgresqlArgs
 from infra.settings import Settings, SettingsError
 from infra.system_box import SystemBox, SystemBoxArgs
@@ -25,7 +25,7 @@ from infra.tools import Tools, ToolsArgs
 
 def platform() -> None:
     check_table(SYSTEMS)
-    settings = Settings.load()
+    settings = Settings.load([*secret_names(SYSTEMS), *optional_secret_names()])
     systems = [system for system in SYSTEMS if system.name in settings.workloads.systems]
     passwords = Passwords.load(systems)
 

@@ -61,7 +61,7 @@ def _silenced() -> list[dict[str, Any]]:
         _silence(
             ['severity =~ "page|critical"'],
             ['severity =~ "ticket|warning|info"'],
-            equal=["service", "alertname"],
+            equal=["service", "namespace", "alertname"],
         ),
         _silence(
             ["alertname = ErrorBudgetBurnsFast"], ["alertname = ErrorBudgetBurnsSlowly"], equal=["service"]

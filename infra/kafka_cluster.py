@@ -29,7 +29,7 @@ from infra.kinds.strimzi import (
 )
 from infra.names import KAFKA_CLUSTER, KAFKA_NAMESPACE, namespace_label
 from infra.namespaces import Namespace, NamespaceArgs
-from infra.settings import Kafka as KafkaSettings
+from infra.stores import Kafka as KafkaSettings
 from infra.systems import Service, System
 from infra.versions import KAFKA, STRIMZI
 
@@ -73,7 +73,7 @@ class KafkaCluster(Box):
             labels=OF_THE_CLUSTER,
             opts=self.child(operator, protect=args.protect),
         )
-        metrics = kafka_metrics(self.child(namespace))
+        exported, metrics = kafka_metrics(self.child(namespace))
         cluster = Kafka(
             KAFKA_CLUSTER,
             _cluster(args, metrics),
@@ -82,6 +82,7 @@ class KafkaCluster(Box):
             opts=self.child(
                 operator,
                 pool,
+                exported,
                 protect=args.protect,
                 timeouts=pulumi.CustomTimeouts(create="15m", update="30m"),
             ),
@@ -105,14 +106,14 @@ class KafkaCluster(Box):
 
 def given_kafka(settings: KafkaSettings) -> KafkaAddress:
     """Brokers by address, spoken to in clear."""
-    assert settings.bootstrap_servers is not None
+    assert settings.bootstrap_servers is not None and settings.replication_factor is not None
     servers = settings.bootstrap_servers.split(",")
     return KafkaAddress(
         bootstrap_servers=settings.bootstrap_servers,
         protocol="PLAINTEXT",
         ports=tuple(sorted({int(server.rpartition(":")[2]) for server in servers})),
         peer=Peer(cidr=settings.address_range),
-        replication_factor=min(len(servers), 3),
+        replication_factor=settings.replication_factor,
     )
 
 

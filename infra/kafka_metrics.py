@@ -18,15 +18,15 @@ NAME = "kafka-metrics"
 KEY = "rules.yaml"
 
 
-def kafka_metrics(opts: pulumi.ResourceOptions) -> dict[str, Any]:
-    """Makes the ConfigMap; returns the cluster's `metricsConfig`."""
-    core.v1.ConfigMap(
+def kafka_metrics(opts: pulumi.ResourceOptions) -> tuple[core.v1.ConfigMap, dict[str, Any]]:
+    """The ConfigMap, and the cluster's `metricsConfig`, which the operator refuses before the ConfigMap is there."""
+    rules = core.v1.ConfigMap(
         NAME,
         metadata=ObjectMetaArgs(name=NAME, namespace=KAFKA_NAMESPACE),
         data={KEY: yaml.safe_dump(exported_rules(), sort_keys=False)},
         opts=opts,
     )
-    return {
+    return rules, {
         "type": "jmxPrometheusExporter",
         "valueFrom": {"configMapKeyRef": {"name": NAME, "key": KEY}},
     }

@@ -11,7 +11,7 @@ from infra.addresses import DatabaseAddress, Peer
 from infra.box import Box
 from infra.names import POSTGRESQL_NAMESPACE
 from infra.network_rules import incoming, namespace, tcp
-from infra.settings import Postgresql
+from infra.stores import Postgresql
 from infra.versions import POSTGRESQL_IMAGE
 
 __all__ = ["PostgresqlServer", "PostgresqlServerArgs"]

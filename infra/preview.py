@@ -33,7 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     for line in tree(program, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ):
         print(line)
     if options.out:
-        files = write_manifests(program, options.out)
+        try:
+            files = write_manifests(program, options.out)
+        except OSError as exc:
+            print(f"{options.out}: {exc.strerror}: name a folder to write to", file=sys.stderr)
+            return 1
         print(f"\n{len(files)} manifests in {options.out}, in the order in which they depend on each other")
     return 0
 

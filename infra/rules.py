@@ -8,6 +8,10 @@ from infra.rule import Properties, Rule, Subject
 __all__ = ["RULES", "findings"]
 
 WORKLOADS = ("apps/v1:Deployment", "apps/v1:StatefulSet", "batch/v1:Job")
+LEAST_IN_SYNC = {
+    "default.replication.factor": "min.insync.replicas",
+    "transaction.state.log.replication.factor": "transaction.state.log.min.isr",
+}
 OPEN_ENTRANCES = ("entrance",)
 """Releases that everybody may reach; all other external addresses name who may."""
 
@@ -31,6 +35,8 @@ def _unprivileged(subject: Subject) -> Iterator[str]:
     pod: Properties = _pod(subject).get("securityContext", {})
     if pod.get("runAsNonRoot") is not True or not pod.get("runAsUser"):
         yield "the pod may run as root"
+    if pod.get("fsGroup") == 0:
+        yield "the pod's files belong to root"
     if pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield "the pod has no seccomp profile"
     for container in _containers(subject):
@@ -77,6 +83,11 @@ def _pinned(subject: Subject) -> Iterator[str]:
 
 
 def _drains(subject: Subject) -> Iterator[str]:
+    if subject.is_a("policy/v1:PodDisruptionBudget"):
+        if subject.spec.get("maxUnavailable") != 1:
+            yield "its node is never drained, or takes too many pods along"
+        if subject.spec.get("unhealthyPodEvictionPolicy") != "AlwaysAllow":
+            yield "a pod that does not serve keeps its node from being drained"
     if not subject.is_a("apps/v1:Deployment") or not subject.name.startswith(("medical-", "reservation-")):
         return
     strategy: Properties = subject.spec.get("strategy", {}).get("rollingUpdate", {})
@@ -165,6 +176,20 @@ def _remembers(subject: Subject) -> Iterator[str]:
             yield "the number of partitions is 24 for ever"
 
 
+def _keeps(subject: Subject) -> Iterator[str]:
+    if subject.is_a("kafka.strimzi.io/v1:KafkaNodePool"):
+        for volume in subject.spec["storage"]["volumes"]:
+            if volume.get("deleteClaim") is not False:
+                yield "its disks go with it"
+    if subject.is_a("kafka.strimzi.io/v1:Kafka"):
+        brokers: Properties = subject.spec["kafka"]["config"]
+        if brokers.get("log.retention.ms") != -1:
+            yield "a topic that says nothing of it forgets"
+        for factor, least in LEAST_IN_SYNC.items():
+            if brokers.get(least) != (2 if brokers.get(factor, 1) > 1 else 1):
+                yield f"{least} is {brokers.get(least)}, with {brokers.get(factor)} replicas"
+
+
 def _knows_users(subject: Subject) -> Iterator[str]:
     if subject.is_a("kafka.strimzi.io/v1:Kafka"):
         kafka: Properties = subject.spec["kafka"]
@@ -182,7 +207,8 @@ def _scales(subject: Subject) -> Iterator[str]:
         for metric in subject.spec.get("metrics", []):
             if metric["type"] != "ContainerResource":
                 yield "the sidecar's CPU counts"
-        if "behavior" not in subject.spec:
+        down: Properties = subject.spec.get("behavior", {}).get("scaleDown", {})
+        if not down.get("stabilizationWindowSeconds"):
             yield "it takes pods away as fast as it adds them"
 
 
@@ -204,6 +230,7 @@ RULES = (
     Rule("mutual-tls", "services know who calls", _mutual_tls),
     Rule("repeats-safely", "nothing is done twice", _repeats_safely),
     Rule("remembers", "the log is the truth", _remembers),
+    Rule("keeps", "the log outlives a broker", _keeps),
     Rule("knows-users", "a service reads and writes what its row says", _knows_users),
     Rule("scales", "pods follow the load", _scales),
     *CLOUD_RULES,

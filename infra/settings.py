@@ -4,6 +4,7 @@ Nothing here has a secret in it: those come from `passwords.py`. A wrong value i
 """
 
 import json
+from collections.abc import Collection
 from typing import Annotated, Literal, Self
 
 import pulumi
@@ -13,32 +14,24 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 from infra.alerts.alert import RUNBOOKS
 from infra.cloud.settings import Azure
 from infra.names import PROJECT
+from infra.stores import Kafka, Postgresql
 from infra.systems import SYSTEMS
-from infra.values import Cidr, Digest, Quantity, Section, distinct, mebibytes
+from infra.values import Cidr, Digest, ObjectName, Quantity, Section, distinct
 
 __all__ = [
     "Exposed",
     "Images",
-    "Kafka",
     "Kubeconfig",
     "Observability",
-    "Postgresql",
     "Settings",
     "SettingsError",
     "Workloads",
 ]
 
-SECRETS = (
-    "databaseAdminPassword",
-    "databasePassword-",
-    "kafkaPassword-",
-    "adminToken",
-    "grafanaPassword",
-    "alertWebhook-",
-)
-"""Keys of `passwords.py`, by how they begin; they are no settings."""
-
-KAFKA_NEEDS_MEBIBYTES = 768
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+Registry = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*$")
+]
 
 
 class SettingsError(Exception):
@@ -50,21 +43,21 @@ class Kubeconfig(Section):
 
     path: str | None = None
     context: str | None = None
-    identifier: str = "local"
+    identifier: Annotated[str, Field(min_length=1)] = "local"
     """Names the cluster: another identifier makes everything anew."""
     service_type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
     """Of what is reached from outside. Helm waits for the address of a LoadBalancer: where nothing hands any out, say
     NodePort.
     """
-    storage_class: str = "azurefile"
-    disk_class: str | None = None
+    storage_class: ObjectName = "azurefile"
+    disk_class: ObjectName | None = None
 
 
 class Images(Section):
     """Where the services' images are. A digest wins over the tag; on Azure each image needs one."""
 
-    registry: str | None = None
-    tag: str = "dev"
+    registry: Registry | None = None
+    tag: Tag = "dev"
     digests: dict[str, Digest] = Field(default_factory=dict[str, Digest])
 
     @model_validator(mode="after")
@@ -74,47 +67,6 @@ class Images(Section):
             if name not in names:
                 raise ValueError(f"digests has {name}, which is no image of ours: say {', '.join(names)}")
         return self
-
-
-def _enough_for_kafka(memory: str) -> str:
-    if mebibytes(memory) < KAFKA_NEEDS_MEBIBYTES:
-        raise ValueError(f"{memory} is too little for a Kafka node: say {KAFKA_NEEDS_MEBIBYTES}Mi or more")
-    return memory
-
-
-class Kafka(Section):
-    """A cluster of our own (`nodes` > 0), or another's by its address."""
-
-    nodes: Literal[0, 1, 3, 5] = 1
-    storage: Quantity = "10Gi"
-    memory: Annotated[Quantity, AfterValidator(_enough_for_kafka)] = "1Gi"
-    """Of each node; half of it is the heap, the rest is for the page cache."""
-    bootstrap_servers: Annotated[str, StringConstraints(pattern=r"^[^\s:,]+:\d+(,[^\s:,]+:\d+)*$")] | None = (
-        None
-    )
-    address_range: Cidr = "10.0.0.0/8"
-    """Where brokers by address are, for the network rules."""
-
-    @property
-    def heap_mebibytes(self) -> int:
-        return mebibytes(self.memory) // 2
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.nodes > 0) == (self.bootstrap_servers is not None):
-            raise ValueError("give either nodes, for a cluster of our own, or nodes 0 and bootstrapServers")
-        return self
-
-
-class Postgresql(Section):
-    """Outside Azure: a server inside the cluster, or another by its address."""
-
-    host: str | None = None
-    port: int = Field(default=5432, ge=1, le=65535)
-    administrator: str = "postgres"
-    storage: Quantity = "8Gi"
-    address_range: Cidr = "10.0.0.0/8"
-    """Where a server by address is, for the network rules."""
 
 
 class Workloads(Section):
@@ -155,7 +107,7 @@ class Observability(Section):
     exposed: Exposed = Exposed()
     runbooks: Annotated[str, StringConstraints(pattern=r"^\S+/$")] = RUNBOOKS
     """Where alerts find the pages of `docs/runbooks`: an address that ends in a slash, where there is one."""
-    operators: tuple[Cidr, ...] = Field(min_length=1)
+    operators: Annotated[tuple[Cidr, ...], AfterValidator(distinct("range"))] = Field(min_length=1)
     """Addresses that reach the tools from outside."""
 
 
@@ -210,13 +162,13 @@ class Settings(Section):
         return self
 
     @classmethod
-    def load(cls) -> Self:
-        """Read the stack's file. Raises `SettingsError`."""
+    def load(cls, secrets: Collection[str]) -> Self:
+        """Read the stack's file, without the keys of `secrets`. Raises `SettingsError`."""
         prefix = f"{PROJECT}:"
         given = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
         names = [key.removeprefix(prefix) for key in given if key.startswith(prefix)]
         config = pulumi.Config(PROJECT)
-        values = {name: _value(config.require(name)) for name in names if not name.startswith(SECRETS)}
+        values = {name: _value(config.require(name)) for name in names if name not in secrets}
         try:
             settings = cls.model_validate(values)
             if settings.azure:

@@ -12,7 +12,8 @@ OUTBOX_AGE = MINUTE
 BEHIND = MINUTE
 VIEW_DELAY = 15.0
 """Seconds. A bucket of the histogram, or the quantile could not be told from the one above."""
-CENSUS_AGE = 2 * MINUTE
+CENSUS_AGE = 15 * MINUTE
+"""Where counting takes long, the next look comes after twelve minutes at most, by design."""
 
 
 def alerts(pace: Pace = REAL) -> list[Alert]:

@@ -37,11 +37,6 @@ class Registry(Box):
             admin_user_enabled=False,
             anonymous_pull_enabled=False if args.settings.registry_tier != "Basic" else None,
             zone_redundancy="Enabled" if premium and args.settings.zones else None,
-            policies=containerregistry.PoliciesArgs(
-                retention_policy=containerregistry.RetentionPolicyArgs(days=30, status="enabled")
-            )
-            if premium
-            else None,
             opts=self.child(protect=args.protect),
         )
         Grant(

@@ -1,5 +1,6 @@
 """What can be set of Azure's part: every size that has a price is here."""
 
+import re
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
@@ -65,7 +66,7 @@ class DatabaseServer(Section):
 class Azure(Section):
     """What the resource group holds."""
 
-    location: str = Field(min_length=3)
+    location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,}$")]
     suffix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{0,6}$")] = ""
     """Stands at the end of the names that are the world's, where somebody else has them already."""
     zones: Zones
@@ -80,8 +81,8 @@ class Azure(Section):
     log_days: int = Field(ge=30, le=730)
     log_gib_per_day: float = Field(gt=0, le=100)
     budget_per_month: int = Field(ge=1)
-    contacts: tuple[Email, ...] = Field(min_length=1)
-    administrators: tuple[Guid, ...] = Field(min_length=1)
+    contacts: Annotated[tuple[Email, ...], AfterValidator(distinct("address"))] = Field(min_length=1)
+    administrators: Annotated[tuple[Guid, ...], AfterValidator(distinct("group"))] = Field(min_length=1)
     """Entra groups that may do everything in the cluster, and use the keys in the vault."""
     deployer: Guid
     """The pipeline's identity: it pushes images, signs them, and reads the key of the state's secrets."""
@@ -99,7 +100,7 @@ class Azure(Section):
     def world_wide(self, stack: str) -> Self:
         """Raises `ValueError` where a stack's name is none that a storage account could have."""
         name = f"{PROJECT}{stack}files{self.suffix}"
-        if not stack.isalnum() or stack != stack.lower() or len(name) > LONGEST_ACCOUNT:
+        if not re.fullmatch("[a-z0-9]+", stack) or len(name) > LONGEST_ACCOUNT:
             raise ValueError(
                 f"the stack {stack} can't be on Azure: its name has to be small letters and digits, and with the "
                 f"suffix {LONGEST_ACCOUNT - len(PROJECT) - len('files')} of them at most"

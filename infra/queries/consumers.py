@@ -64,5 +64,7 @@ def retries(*matchers: str) -> str:
 
 
 def census_age(*matchers: str) -> str:
-    """Of what is read from the database: rows in the outbox, letters, open sagas. The best replica counts."""
-    return f"min by (service) ({select('clinic_census_age_seconds', *matchers)})"
+    """Of what is read from the database: rows in the outbox, letters, open sagas. The replica that stands still
+    counts: what is asked about its figures is their highest.
+    """
+    return latest("clinic_census_age_seconds", *matchers, by=("service",))

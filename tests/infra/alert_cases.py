@@ -145,6 +145,13 @@ def _counts(series: str) -> Trouble:
     return _gauge(series, 0, 1)
 
 
+def _census_old(_: Alert) -> Trouble:
+    """One replica stands still, the other counts."""
+    fresh = {"clinic_census_age_seconds{service='order',pod='order-1'}": "5x30"}
+    trouble = _over("clinic_census_age_seconds{service='order',pod='order-2'}", events.CENSUS_AGE)
+    return Trouble({**trouble.loud, **fresh}, {**trouble.silent, **fresh}, trouble.begins)
+
+
 def _sagas_overdue(_: Alert) -> Trouble:
     """Of a hundred a minute, one more a minute than may be, or one less."""
     began = "clinic_saga_started_total{service='order',saga='reservation'}"
@@ -211,7 +218,7 @@ OTHERS = {
     "ConsumerBehind": lambda _: _over("clinic_consumer_lag_seconds{service='order'}", events.BEHIND),
     "ConsumerStandsStill": _stands_still,
     "ProjectionBehind": _projection_behind,
-    "CensusOld": lambda _: _over("clinic_census_age_seconds{service='order'}", events.CENSUS_AGE),
+    "CensusOld": _census_old,
     "DeadLetterStored": _letter_stored,
     "DeadLettersLie": lambda _: _counts("clinic_dead_letter_rows{service='seat',state='malformed'}"),
     "KeysParked": lambda _: _counts("clinic_dead_letter_parked_keys{service='seat'}"),

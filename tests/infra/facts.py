@@ -43,14 +43,18 @@ def misnamed(program: Program) -> Iterator[str]:
     yield from _prometheus(program)
     yield from _routes(program)
     yield from _operators(program)
+    yield from _pods(program)
     if any(each.kind == "ManagedCluster" for each in program.resources):
         yield from _azure(program)
 
 
 def _kafka(program: Program) -> Iterator[str]:
     users = {each.object_name: each.inputs["spec"] for each in program.of_kind("KafkaUser")}
-    if not any(program.of_kind("Kafka")):
+    cluster = next(program.of_kind("Kafka"), None)
+    if cluster is None:
         return
+    if not any(urn.endswith("::kafka-metrics") for urn in cluster.depends_on):
+        yield "Kafka may ask for its metrics' ConfigMap before there is one"
     given = {
         name: [
             (acl["resource"]["type"], acl["resource"]["name"], acl["operations"])
@@ -144,6 +148,37 @@ def _routes(program: Program) -> Iterator[str]:
                 yield f"{each.name}: a request is given up after {route['timeout']}"
 
 
+def _pods(program: Program) -> Iterator[str]:
+    for each in program.of_kind("Deployment"):
+        template: dict[str, Any] = each.inputs["spec"]["template"]
+        if each.namespace not in ("medical", "reservation"):
+            continue
+        sidecar = json.loads(template["metadata"]["annotations"]["proxy.istio.io/config"])
+        if sidecar != {"holdApplicationUntilProxyStarts": True}:
+            yield f"{each.name}: it begins before anything can be reached"
+        for spread in template["spec"]["topologySpreadConstraints"]:
+            if spread.get("matchLabelKeys") != ["pod-template-hash"]:
+                yield f"{each.name}: pods of the version before count, and the new ones share a node"
+        if template["spec"]["volumes"][0]["emptyDir"].get("sizeLimit") != "64Mi":
+            yield f"{each.name}: it may fill its node's disk"
+    for each in program.of_kind("DestinationRule"):
+        if each.inputs["spec"]["trafficPolicy"]["outlierDetection"]["maxEjectionPercent"] > 50:
+            yield f"{each.name}: nobody is left to call"
+    for each in program.of_kind("StatefulSet"):
+        if each.name == "postgresql":
+            yield from _postgresql(each.inputs["spec"]["template"]["spec"])
+
+
+def _postgresql(pod: dict[str, Any]) -> Iterator[str]:
+    """As the image has them: github.com/docker-library/postgres, its Dockerfile for 18 on Alpine."""
+    users = {pod["securityContext"][key] for key in ("runAsUser", "runAsGroup", "fsGroup")}
+    if users != {70}:
+        yield f"PostgreSQL runs as {users}"
+    mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    if mounts["data"] != "/var/lib/postgresql":
+        yield f"PostgreSQL keeps its data elsewhere than in {mounts['data']}"
+
+
 def _outside_names(program: Program) -> Iterator[str]:
     """What Azure calls things."""
     text = json.dumps([each.inputs for each in program.resources])
@@ -170,6 +205,9 @@ def _azure(program: Program) -> Iterator[str]:
     given = {name: each.inputs["roleDefinitionId"].rpartition("/")[2] for name, each in roles.items()}
     if given != ROLES:
         yield f"the roles on Azure are {given}"
+    for each in program.resources:
+        if each.kind == "Registry" and each.inputs.get("policies", {}).get("retentionPolicy"):
+            yield "the registry deletes images that have no tag, and those that run are named by digest"
     cluster = next(each for each in program.resources if each.kind == "ManagedCluster")
     if "cluster-uses-network" not in {by_urn[urn].name for urn in cluster.depends_on}:
         yield "the cluster does not wait for its role in the network"

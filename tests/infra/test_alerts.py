@@ -123,6 +123,8 @@ def test_a_page_says_what_to_do(page: Path) -> None:
 
     assert -1 not in places and places == sorted(places)
     assert re.search(r"`(clinic|kubectl|az) [^`]+`|```sh", text), "it names no command"
+    for command in re.findall(r"`kubectl [^`]* logs -l [^`]+`", text):
+        assert "--tail=-1" in command, "with a selector kubectl shows ten lines of each pod"
     board = re.search(r"dashboard `([\w-]+)`", text)
     assert board and board[1] in {each.uid for each in all_boards()} | {"service-NAME"}
 
@@ -209,6 +211,13 @@ def test_what_is_silenced_are_alerts_that_exist(local: Program) -> None:
             label, _, pattern = re.split(r"\s*(=~|!=|=)\s*", matcher, maxsplit=1)
             if label == "alertname":
                 assert any(re.fullmatch(pattern.strip('"'), name) for name in known), matcher
+
+
+def test_what_is_critical_in_one_namespace_silences_no_warning_of_another(local: Program) -> None:
+    rules = alertmanager(local)["config"]["inhibit_rules"]
+
+    (severe,) = (each for each in rules if each["source_matchers"] == ['severity =~ "page|critical"'])
+    assert severe["equal"] == ["service", "namespace", "alertname"]
 
 
 def test_a_folder_gets_rules_and_dashboards_without_the_clusters(tmp_path: Path) -> None:

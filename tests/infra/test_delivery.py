@@ -129,6 +129,28 @@ def test_azure_sessions_outlast_a_long_update() -> None:
     assert "ARM_OIDC_TOKEN=" not in (ROOT / "pipelines/pulumi").read_text()
 
 
+def test_what_nobody_has_read_runs_only_by_the_connection_that_waits_for_approval() -> None:
+    pipeline = (ROOT / PIPELINES[0]).read_text()
+    check, *others = yaml.safe_load(pipeline)["stages"]
+
+    assert set(re.findall(r"azure-(?:dev|prod)[\w-]*", str(check))) == {"azure-dev-preview"}
+    assert "preview" not in str(others)
+    assert [each["condition"] for each in others if each["dependsOn"] == "check"] == [
+        "and(succeeded(), ne(variables.isPullRequest, true))"
+    ]
+
+
+def test_each_stack_has_its_state_in_a_container_of_its_own() -> None:
+    steps = yaml.safe_load((ROOT / "pipelines/pulumi.yml").read_text())["steps"]
+    page = (ROOT / "docs/deploy-azure.md").read_text()
+
+    container = "azblob://${{ parameters.stack }}?storage_account=$(stateAccount)"
+    assert steps[-1]["env"]["PULUMI_BACKEND_URL"] == container
+    assert re.findall(r'--scope "\$state(\S*)" \\\n +--assignee-object-id', page) == [
+        "/blobServices/default/containers/dev"
+    ]
+
+
 ALL = {each["image"]: f"sha256:{number:064}" for number, each in enumerate(matrix().values(), 1)}
 
 

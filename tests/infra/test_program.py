@@ -11,7 +11,7 @@ import trustme
 from asyncpg.connect_utils import _parse_connect_dsn_and_args
 
 from infra.clock import first_of_month
-from infra.recording import Program, record, stack_config
+from infra.recording import ROOT, Program, record, stack_config
 from tests.infra import faults
 from tests.infra.drift import drift, largest_pool_millicores, needed_millicores
 from tests.infra.facts import misnamed
@@ -52,6 +52,7 @@ def test_servers_elsewhere_are_reached_past_the_sidecar_on_their_own_ports() -> 
     config["clinic:kafka"] = {
         "nodes": 0,
         "bootstrapServers": "kafka.example.com:19092,kafka.example.com:19093",
+        "replicationFactor": 3,
     }
     config["clinic:postgresql"] = {"host": "postgresql.example.com", "port": 6432}
 
@@ -65,7 +66,16 @@ def test_servers_elsewhere_are_reached_past_the_sidecar_on_their_own_ports() -> 
         if each.namespace == "medical"
     }
     assert ports == {"4318", "4318,6432,19092,19093"}
+    factors = {each.inputs["data"].get("KAFKA_REPLICATION_FACTOR") for each in program.of_kind("ConfigMap")}
+    assert factors == {None, "3"}
     assert list(past_the_mesh(program)) == []
+
+
+def test_pages_ask_of_kafka_only_what_this_one_can_do(programs: dict[str, Program]) -> None:
+    page = (ROOT / "docs/day-two.md").read_text()
+
+    can = all("cruiseControl" in next(each.of_kind("Kafka")).inputs["spec"] for each in programs.values())
+    assert can or "KafkaRebalance" not in page
 
 
 def test_names_that_others_gave_are_theirs(program: Program) -> None:

@@ -108,3 +108,13 @@ def test_the_docs_picture_is_the_programs(programs: dict[str, Program]) -> None:
 
     assert with_picture(page, picture(programs["dev"])) == page
     assert all(system.namespace in page for system in SYSTEMS)
+
+
+def test_a_file_in_place_of_the_manifests_folder_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "README.md"
+    file.touch()
+
+    assert main(["local", "--out", str(file)]) == 1
+    assert capsys.readouterr().err == f"{file}: File exists: name a folder to write to\n"

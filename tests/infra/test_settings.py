@@ -50,7 +50,60 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
     (
         "local",
         with_("clinic:kafka", {"nodes": 0, "bootstrapServers": "kafka"}),
-        "clinic:kafka.bootstrapServers: String should match",
+        "clinic:kafka.bootstrapServers: kafka is no broker: write one like kafka.example.com:9092",
+    ),
+    *(
+        ("local", with_(f"clinic:{path}", value), f"clinic:{sentence}")
+        for path, value, sentence in (
+            (
+                "kafka",
+                {"nodes": 0, "bootstrapServers": "k:9092,k:99999"},
+                "kafka.bootstrapServers: k:99999 is no broker",
+            ),
+            ("kafka", {"nodes": 0, "bootstrapServers": "k:0"}, "kafka.bootstrapServers: k:0 is no broker"),
+            (
+                "kafka",
+                {"nodes": 0, "bootstrapServers": "k:9092"},
+                "kafka: replicationFactor is missing: say on how many brokers each record has to be",
+            ),
+            (
+                "kafka/replicationFactor",
+                3,
+                "kafka: replicationFactor has no use with nodes of our own: take it out",
+            ),
+            ("kafka/addressRange", "10.0.0.0/8", "kafka: addressRange has no use with nodes of our own"),
+            (
+                "kafka",
+                {"nodes": 0, "bootstrapServers": "k:9092", "replicationFactor": 1, "memory": "2Gi"},
+                "kafka: memory has no use with bootstrapServers: take it out",
+            ),
+            (
+                "postgresql/port",
+                6432,
+                "postgresql: port has no use with a server inside the cluster: take it out",
+            ),
+            ("postgresql/host", "p.example.com", "postgresql: storage has no use with host: take it out"),
+            ("postgresql", {"host": "a b"}, "postgresql.host: String should match"),
+            ("postgresql/administrator", "o'neill", "postgresql.administrator: String should match"),
+            ("kubeconfig/storageClass", "", "kubeconfig.storageClass: String should match"),
+            ("kubeconfig/diskClass", "Fast", "kubeconfig.diskClass: String should match"),
+            ("kubeconfig/identifier", "", "kubeconfig.identifier: String should have at least 1"),
+            ("images", {"tag": "a b"}, "images.tag: String should match"),
+            ("images", {"registry": "https://r.example.com/"}, "images.registry: String should match"),
+            ("kafka/storage", "1\u0663Gi", "kafka.storage: 1\u0663Gi is no size"),
+            (
+                "observability/operators",
+                ["0.0.0.0/0"],
+                "observability.operators.0: 0.0.0.0/0 is almost everybody: say /8 or narrower",
+            ),
+            (
+                "observability/operators",
+                ["10.0.0.0/8", "10.0.0.0/8"],
+                "observability.operators: the range 10.0.0.0/8 is there twice: name it once",
+            ),
+            ("adminTokenOld", "secret", "adminTokenOld is no setting: take it out"),
+            ("kafkaPassword-nobody", "secret", "kafkaPassword-nobody is no setting: take it out"),
+        )
     ),
     (
         "local",
@@ -155,6 +208,17 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
                 "azure.database: Standard_D2ds_v5 is no size of the tier Burstable: say one that begins with "
                 "Standard_B",
             ),
+            ("azure/location", "Korea Central", "azure.location: String should match"),
+            (
+                "azure/contacts",
+                ["a@example.com", "a@example.com"],
+                "azure.contacts: the address a@example.com is there twice: name it once",
+            ),
+            (
+                "azure/administrators",
+                [f"{0:08}-0000-0000-0000-{0:012}"] * 2,
+                f"azure.administrators: the group {0:08}-0000-0000-0000-{0:012} is there twice",
+            ),
             ("azure/suffix", "Ours", "azure.suffix: String should match"),
             (
                 "azure/location",
@@ -217,11 +281,12 @@ def test_a_missing_secret_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     assert str(refused.value) == f"{key} is missing: pulumi config set --secret {key}"
 
 
-def test_a_stacks_name_that_azure_would_refuse_is_one_sentence(tmp_path: Path) -> None:
-    file = tmp_path / "Pulumi.my-test.yaml"
+@pytest.mark.parametrize("stack", ["my-test", "caf\u00e9"])
+def test_a_stacks_name_that_azure_would_refuse_is_one_sentence(stack: str, tmp_path: Path) -> None:
+    file = tmp_path / f"Pulumi.{stack}.yaml"
     shutil.copy(ROOT / "Pulumi.dev.yaml", file)
 
-    with pytest.raises(pulumi.RunError, match="the stack my-test can't be on Azure: its name"):
+    with pytest.raises(pulumi.RunError, match=f"the stack {stack} can't be on Azure: its name"):
         record(str(file))
 
 

@@ -17,8 +17,7 @@ PROMETHEUS_PORT, SAMPLES_PORT = 6990 + PORT_OFFSET, 6991 + PORT_OFFSET
 
 PACE = Pace(factor=30)
 """Here an hour passes in two minutes: a `for` of two minutes takes 4 s, the short window of five minutes 10 s, and an
-event is old after 2 s. The rules are made by the functions that make the real ones, and differ in nothing else.
-What the services do every ten seconds, they still do: so CensusOld is told all the time here, and says nothing."""
+event is old after 2 s. The rules are made by the functions that make the real ones, and differ in nothing else."""
 
 
 @dataclass(frozen=True)
