@@ -96,7 +96,9 @@ async def serving(servers: Servers, product: Product) -> AsyncIterator[Served]:
 async def capacity(served: Served, seconds: float = SECONDS / 2) -> float:
     """Orders a second, from the first request until my page shows the last one, with a request always waiting."""
     async with connections(served.port, CLIENTS) as clients:
-        await closed_loop(clients, WARM_UP_SECONDS, lambda: served.order("warm"))
+        warm = await closed_loop(clients, WARM_UP_SECONDS, lambda: served.order("warm"))
+        if warm.failures:
+            raise RuntimeError(f"{warm.failures} of {len(warm.latencies)} orders were refused")
         await served.settled()
         before, began = served.orders, perf_counter()
         await closed_loop(clients, seconds, lambda: served.order("capacity"))

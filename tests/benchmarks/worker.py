@@ -9,6 +9,7 @@ import importlib
 import json
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -129,6 +130,8 @@ async def main(wanted: Wanted) -> None:
     logging.disable(
         logging.ERROR
     )  # Kafka's client complains while a broker is new; what ends a process is critical
+    if wanted.long_texts:
+        _lift_limits()
     _rename(wanted)
     os.environ.update(wanted.settings)
     if wanted.commits == "each":
@@ -164,10 +167,14 @@ async def _answer_requests(worker: Worker) -> None:
 @asynccontextmanager
 async def _serving(app: Any, port: int) -> AsyncIterator[None]:
     config = uvicorn.Config(
-        app, port=port, lifespan="off", log_config=None, access_log=False, proxy_headers=False, backlog=2048
+        app, lifespan="off", log_config=None, access_log=False, proxy_headers=False, backlog=2048
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve())
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # replicas share it
+    listener.bind(("127.0.0.1", port))
+    task = asyncio.create_task(server.serve([listener]))
     try:
         while not server.started:
             await asyncio.sleep(0.01)
@@ -185,6 +192,15 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _lift_limits() -> None:
+    """Before the app is imported, which makes its bodies of the command's fields."""
+    contracts = importlib.import_module("services.reservation.contracts")
+    domain = importlib.import_module("services.reservation.order.domain")
+    for message in (contracts.OrderPlaced, domain.PlaceOrder):
+        message.model_fields["customer"].metadata.clear()
+        message.model_rebuild(force=True)
+
+
 def _rename(wanted: Wanted) -> None:
     """Topics and consumer groups of this run alone."""
     for module in wanted.modules:
@@ -193,12 +209,6 @@ def _rename(wanted: Wanted) -> None:
     for event in _events(Event):
         if "declaration" in vars(event):
             event.declaration = replace(event.declaration, topic=f"{event.declaration.topic}-{run_name()}")
-    if wanted.long_texts:
-        contracts = importlib.import_module("services.reservation.contracts")
-        domain = importlib.import_module("services.reservation.order.domain")
-        for message in (contracts.OrderPlaced, domain.PlaceOrder):
-            message.model_fields["customer"].metadata.clear()
-            message.model_rebuild(force=True)
 
 
 def _events(event: type[Event]) -> Iterator[type[Event]]:
