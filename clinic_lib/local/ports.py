@@ -2,24 +2,32 @@
 
 import asyncio
 import errno
+import random
 import socket
 
 import psutil
 
 from clinic_lib.local.errors import StackError
 
-__all__ = ["LOOPBACK", "answers", "free_port", "require_free"]
+__all__ = ["FREE_PORTS", "LOOPBACK", "answers", "free_port", "require_free"]
 
 LOOPBACK = "127.0.0.1"
 CONNECTS_WITHIN_S = 5
 
+FREE_PORTS = range(20_000, 30_000)
+"""Below what the machine hands out for connections: one of those may be gone before a server has it."""
+
 
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = random.choice(FREE_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
 
 
 def require_free(port: int, wanted_by: str) -> None:

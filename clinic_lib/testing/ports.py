@@ -5,13 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from clinic_lib.local.errors import StackError
-from clinic_lib.local.ports import require_free
+from clinic_lib.local.ports import FREE_PORTS, require_free
 from clinic_lib.local.project import System
 from clinic_lib.local.replica import ADMIN_PORT_OFFSET, MOST_REPLICAS, REPLICA_PORT_OFFSET
 
 __all__ = ["free_ports", "moved"]
 
-RANGE = range(20_000, 30_000)  # below what the machine hands out for connections
 ADMIN_OFFSETS = [ADMIN_PORT_OFFSET + REPLICA_PORT_OFFSET * n for n in range(MOST_REPLICAS)]
 
 
@@ -40,7 +39,7 @@ def moved(system: System, env: Mapping[str, str]) -> System:
 def free_ports(offsets: Sequence[int]) -> int:
     """A port that is free, as are those at `offsets` from it."""
     while True:
-        port = random.choice(RANGE)
+        port = random.choice(FREE_PORTS)
         try:
             for offset in offsets:
                 require_free(port + offset, "a test")
