@@ -60,6 +60,9 @@ class Exporter:
         self._thread = Thread(target=self._run, name="otlp", daemon=True)
 
     def start(self) -> None:
+        metrics.spans_exported.labels(self._service)
+        for reason in ("queue_full", "refused", "shutdown"):
+            metrics.spans_dropped.labels(self._service, reason)
         self._thread.start()
 
     def stop(self) -> None:

@@ -215,7 +215,12 @@ async def test_requests_are_told_by_bounded_labels(shop_of_mine: Shop) -> None:
     await order.client.get("/nowhere/4711")
 
     found = [dict(labels) for name, labels in await order.series() if name == "clinic_http_requests_total"]
-    assert sorted((each["method"], each["route"], each["status"]) for each in found) == [
+    began_at_zero = ("500", "503")
+    assert sorted(
+        (each["method"], each["route"], each["status"])
+        for each in found
+        if each["status"] not in began_at_zero
+    ) == [
         ("GET", "/orders/{id}", "404"),
         ("GET", "none", "404"),
         ("other", "/orders/{id}", "405"),
