@@ -91,11 +91,16 @@ def statuses() -> set[int]:
 
 
 def errors() -> list[type[ClinicError]]:
-    """All classes of errors, those of the command's parts too, in the order in which they are declared."""
+    """All classes of errors, those of the command's parts too: by module, in the order in which they are declared."""
     for module in sorted(ROOT.glob("clinic_lib/*/errors.py")):
         importlib.import_module(".".join(module.relative_to(ROOT).with_suffix("").parts))
     every: list[type[ClinicError]] = [ClinicError, *_below(ClinicError)]
-    return [each for each in every if each.__module__.startswith("clinic_lib.")]
+    return sorted((each for each in every if each.__module__.startswith("clinic_lib.")), key=_declared)
+
+
+def _declared(error: type[ClinicError]) -> tuple[int, str, int]:
+    """Where: parts after the library, whatever was imported first."""
+    return error.__module__.count("."), error.__module__, inspect.getsourcelines(error)[1]
 
 
 def _answered(folder: Path) -> Iterator[int]:

@@ -12,6 +12,7 @@ from clinic_lib.testing.ground import Ground
 __all__ = ["Cut", "Deadlock", "Lock"]
 
 MEETS_WITHIN_S = 10.0
+HOLDS_S = 0.5
 LOOKS_EVERY_S = 0.01
 
 CUT = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()"
@@ -66,21 +67,28 @@ class Deadlock(Fault):
     async def happen(self, ground: Ground) -> None:
         async with ground.connect(self.service) as connection:
             before = await connection.fetchval(DEADLOCKS)
-            async with connection.transaction():
-                await connection.execute(
-                    "set local deadlock_timeout = '30s'"
-                )  # so that the other one is ended
-                await connection.execute("lock table clinic_lib.outbox in exclusive mode")
-                came = await _somebody_waits(connection)
-                if came:
-                    await connection.execute("lock table clinic_lib.checkpoint in exclusive mode")
-            happened = came and await _counted(connection, before)
+            happened = await _met(connection) and await _counted(connection, before)
         ground.history.deadlocks += happened
         ground.history.note(self.what if happened else f"{self.what}: nobody came by")
 
 
-async def _somebody_waits(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+async def _met(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Whether a poll ran into us. What we hold keeps new events from the system, so we let go and try again."""
     deadline = monotonic() + MEETS_WITHIN_S
+    while monotonic() < deadline:
+        async with connection.transaction():
+            # so that the other one is ended
+            await connection.execute("set local deadlock_timeout = '30s'")
+            await connection.execute("lock table clinic_lib.outbox in exclusive mode")
+            if await _somebody_waits(connection):
+                await connection.execute("lock table clinic_lib.checkpoint in exclusive mode")
+                return True
+        await asyncio.sleep(LOOKS_EVERY_S)
+    return False
+
+
+async def _somebody_waits(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    deadline = monotonic() + HOLDS_S
     while monotonic() < deadline:
         if await connection.fetchval(WAITING):
             return True
