@@ -6,6 +6,7 @@ many messages there are: inbox and checkpoint, locks, parked keys, barrier, one 
 barrier, instances of own sagas, outbox.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from clinic_lib.delivery import CommandDelivery, Commands, Delivery, Discard, Po
 from clinic_lib.desk import Desk
 from clinic_lib.encoding import Encoder
 from clinic_lib.errors import NotFoundError
-from clinic_lib.handlers import Load
+from clinic_lib.handlers import Load, course_of
 from clinic_lib.ledger import Ledger, Sagas
 from clinic_lib.letter_queue import Known
 from clinic_lib.messages import new_message_id
@@ -115,10 +116,10 @@ class Batch:
         )
         for row, numbers in ids.items():
             desk.draw(row, numbers)
-        if self.plan.sagas.decided and (deadlines := [e.message for e in deliveries if e.is_deadline]):
+        if self.plan.sagas.decided and (deadlines := [e.message for e in deliveries if e.course.is_deadline]):
             await instances.load_ended(self.transaction, deadlines, self.ledger)
-        for _, segment in groupby(deliveries, key=lambda each: id(each) if each.uses_transaction else 0):
-            await self._decide(list(segment), desk)
+        for segment in _segments(deliveries):
+            await self._decide(segment, desk)
         return await self._finish(desk)
 
     def count(self) -> None:
@@ -179,6 +180,8 @@ class Batch:
 
     async def _find_keys(self, deliveries: list[Any]) -> None:
         """A command may name a row without naming its saga: the row knows. Its key never changes."""
+        if not isinstance(self.work, Commands):
+            return
         waiting = [
             (each, each.key_load)
             for each in deliveries
@@ -201,23 +204,23 @@ class Batch:
                     each.key = f"{each.key_field}:{getattr(row, each.key_field or '')}"
 
     async def _draw_ids(self, deliveries: list[Any]) -> dict[type, list[int]]:
-        counts: dict[type, int] = {}
-        for each in deliveries:
-            for handler in each.handlers:
-                for row in handler.new_ids:
-                    counts[row] = counts.get(row, 0) + self.plan.ids_each
+        counts: Counter[type] = Counter()
+        for handlers, times in Counter(each.handlers for each in deliveries).items():
+            for row in course_of(handlers).new_ids:
+                counts[row] += times * self.plan.ids_each
         drawn = {}
         for table in self.plan.in_order(counts):
             drawn[table.row] = await table.draw(self.transaction, counts[table.row])
         return drawn
 
     async def _load_barrier(self, deliveries: list[Any], keys: list[str]) -> Barrier:
-        for each in deliveries:
-            for handler in each.handlers:
-                if handler.compensates:
-                    self.barrier_steps.add(handler.compensates.name)
-                elif handler.name in self.plan.guarded:
-                    self.barrier_steps.add(handler.name)
+        for handler in {
+            handler for handlers in {each.handlers for each in deliveries} for handler in handlers
+        }:
+            if handler.compensates:
+                self.barrier_steps.add(handler.compensates.name)
+            elif handler.name in self.plan.guarded:
+                self.barrier_steps.add(handler.name)
         if not self.barrier_steps or not keys:
             return Barrier()
         return await compensation.load(self.transaction, keys, self.barrier_steps)
@@ -258,6 +261,14 @@ class Batch:
             return []
         self.deleted_sent = True
         return await outbox.insert(self.transaction, desk.events, self.sent)
+
+
+def _segments(deliveries: list[Any]) -> list[list[Any]]:
+    """Divided around each message whose function writes SQL of its own: it sees what those before it changed."""
+    if not any(course_of(handlers).uses_transaction for handlers in {each.handlers for each in deliveries}):
+        return [deliveries]
+    alone = groupby(deliveries, key=lambda each: id(each) if each.course.uses_transaction else 0)
+    return [list(segment) for _, segment in alone]
 
 
 def _as_they_are(deliveries: list[Any], may: dict[int, Known]) -> list[Any]:

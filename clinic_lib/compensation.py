@@ -24,6 +24,7 @@ from sqlalchemy import (
     Uuid,
 )
 
+from clinic_lib.arrays import Array
 from clinic_lib.storage import LIBRARY, SCHEMA, Transaction
 
 __all__ = ["Barrier", "Run", "load", "save"]
@@ -47,13 +48,14 @@ barrier = Table(
 
 LOAD = f"""
 select saga, step, message_id, state, done_type, done, done_version, place from {SCHEMA}.barrier
-where saga = any($1::text[]) and step = any($2::text[]) order by place for update
+where saga = any($1::text::text[]) and step = any($2::text::text[]) order by place for update
 """
 
 SAVE = f"""
 insert into {SCHEMA}.barrier as b (saga, step, message_id, state, done_type, done, done_version)
 select saga, step, message_id, state, done_type, done, done_version
-from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bytea[], $7::integer[])
+from unnest($1::text::text[], $2::text::text[], $3::text::uuid[], $4::text::text[], $5::text::text[], $6::bytea[],
+    $7::text::integer[])
     with ordinality as r (saga, step, message_id, state, done_type, done, done_version, nth)
 order by nth
 on conflict (saga, step, message_id) do update set state = excluded.state
@@ -112,7 +114,7 @@ class Barrier:
 async def load(transaction: Transaction, sagas: Collection[str], steps: Collection[str]) -> Barrier:
     """The runs of `steps` in `sagas`; the caller holds the sagas' locks. One statement."""
     result = Barrier()
-    for row in await transaction.fetch(LOAD, list(sagas), list(steps)):
+    for row in await transaction.fetch(LOAD, Array(sagas), Array(steps)):
         run = Run(*row)
         result.runs[run.saga, run.step].append(run)
     return result
@@ -122,11 +124,11 @@ async def save(transaction: Transaction, runs: Collection[Run]) -> None:
     """Store new runs and new states. One statement."""
     await transaction.execute(
         SAVE,
-        [run.saga for run in runs],
-        [run.step for run in runs],
-        [run.message_id for run in runs],
-        [run.state for run in runs],
-        [run.done_type for run in runs],
+        Array(run.saga for run in runs),
+        Array(run.step for run in runs),
+        Array(run.message_id for run in runs),
+        Array(run.state for run in runs),
+        Array(run.done_type for run in runs),
         [run.done for run in runs],
-        [run.done_version for run in runs],
+        Array(run.done_version for run in runs),
     )

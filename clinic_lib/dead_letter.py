@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from clinic_lib.arrays import Array
 from clinic_lib.storage import LIBRARY, SCHEMA, Transaction
 
 __all__ = ["DeadLetter", "LetterState", "Record", "parked", "store"]
@@ -67,7 +68,7 @@ dead_letter = Table(
 )
 
 PARKED = f"""
-select key from unnest($1::text[]) as k (key)
+select key from unnest($1::text::text[]) as k (key)
 where exists (select from {SCHEMA}.dead_letter d where d.key = k.key)
 """
 
@@ -159,7 +160,7 @@ class DeadLetter:
 
 async def parked(transaction: Transaction, keys: Collection[str]) -> set[str]:
     """Those of `keys` that wait behind a dead letter; the caller holds the keys' locks."""
-    return {row[0] for row in await transaction.fetch(PARKED, list(keys))}
+    return {row[0] for row in await transaction.fetch(PARKED, Array(keys))}
 
 
 async def store(transaction: Transaction, letters: Sequence[DeadLetter]) -> None:

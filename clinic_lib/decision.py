@@ -7,7 +7,6 @@ message was handled.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 from clinic_lib.compensation import Barrier, Run
@@ -17,9 +16,9 @@ from clinic_lib.desk import Desk, Journal, RowMissing
 from clinic_lib.errors import NotFoundError
 from clinic_lib.failure import must_repeat, set_aside, settle_letter, wait_behind
 from clinic_lib.handlers import Handler, Load, Parameter
-from clinic_lib.keys import key_of
 from clinic_lib.logs import subject
 from clinic_lib.messages import Event
+from clinic_lib.outbox import Outgoing
 from clinic_lib.rows import Image, row_table
 from clinic_lib.tally import Outcome
 
@@ -67,7 +66,7 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
         return None
     journal = Journal()
     try:
-        if delivery.uses_transaction:
+        if delivery.course.uses_transaction:
             assert desk.transaction is not None
             async with desk.transaction.savepoint():
                 await _run(delivery, desk, journal)
@@ -100,7 +99,7 @@ def _publish(delivery: Delivery, desk: Desk, journal: Journal) -> None:
     for event, outgoing in journal.events:
         desk.take(event, outgoing, delivery.envelope)
     if delivery.notes is not None and journal.events:
-        delivery.notes.key = key_of(journal.events[0][0])
+        delivery.notes.key = journal.events[0][1].key
 
 
 def _is_news(delivery: Delivery, desk: Desk) -> bool:
@@ -114,9 +113,9 @@ async def _run(delivery: Delivery, desk: Desk, journal: Journal) -> None:
     if delivery.failure is not None:
         raise delivery.failure
     results: list[Any] = []
-    for compensates, handlers in groupby(delivery.handlers, key=lambda each: each.kind == "compensation"):
-        if compensates:
-            results += await _compensate(list(handlers), delivery, desk, journal)
+    for compensate, handlers in delivery.course.parts:
+        if compensate:
+            results += await _compensate(handlers, delivery, desk, journal)
         else:
             for handler in handlers:
                 results += await _handle(handler, delivery, desk, journal)
@@ -130,30 +129,41 @@ async def _handle(handler: Handler, delivery: Delivery, desk: Desk, journal: Jou
     guarded = handler.name in desk.guarded
     if guarded and delivery.key and desk.barrier.is_closed(delivery.key, handler.name):
         return []
+    first = len(journal.events)
     results = await _call(handler, delivery, None, desk, journal)
     if guarded:
-        _note_run(handler, delivery, results, desk, journal)
+        _note_run(handler, delivery, journal.events[first:], desk, journal)
     return results
 
 
-def _note_run(handler: Handler, delivery: Delivery, results: list[Any], desk: Desk, journal: Journal) -> None:
+def _note_run(
+    handler: Handler, delivery: Delivery, events: list[tuple[Event, Outgoing]], desk: Desk, journal: Journal
+) -> None:
     """A step that answered with nothing but failures has done nothing to undo."""
-    events = [each for each in results if isinstance(each, Event)]
-    done = next((each for each in events if not each.declaration.failure), None)
-    if done is None and events:
-        return
-    saga = delivery.key or (key_of(done) if done else None)
-    if saga is None:
-        return
-    run = Run(saga, handler.name, delivery.envelope.message_id, "done")
-    if done is not None:
-        run.done_type, run.done = done.declaration.type, done.__pydantic_serializer__.to_json(done)
-        run.done_version = done.declaration.version
+    for done, outgoing in events:
+        if not done.declaration.failure:
+            declaration = done.declaration
+            run = Run(
+                delivery.key or outgoing.key,
+                handler.name,
+                delivery.envelope.message_id,
+                "done",
+                declaration.type,
+                outgoing.data,
+                declaration.version,
+            )
+            break
+    else:
+        if events or delivery.key is None:
+            return
+        run = Run(delivery.key, handler.name, delivery.envelope.message_id, "done")
     journal.runs.append(run)
     desk.barrier.add(run)
 
 
-async def _compensate(handlers: list[Handler], delivery: Delivery, desk: Desk, journal: Journal) -> list[Any]:
+async def _compensate(
+    handlers: tuple[Handler, ...], delivery: Delivery, desk: Desk, journal: Journal
+) -> list[Any]:
     """Undo what the steps of `handlers` did, the latest run first, whichever step's it is."""
     saga = delivery.key
     assert saga is not None
@@ -214,11 +224,12 @@ async def _call(
         if isinstance(each, Event):
             if each.declaration.failure:
                 outcome = "failure"
-            if delivery.key and key_of(each) != delivery.key:
+            outgoing = desk.encoder.encode(each, delivery.envelope)
+            if delivery.key and outgoing.key != delivery.key:
                 raise ValueError(
-                    f"{handler.name} answered about {key_of(each)} to a message of {delivery.key}"
+                    f"{handler.name} answered about {outgoing.key} to a message of {delivery.key}"
                 )
-            journal.events.append((each, desk.encoder.encode(each, delivery.envelope)))
+            journal.events.append((each, outgoing))
         else:
             _take_in(each, desk, journal)
     journal.decisions.append((handler.name, handler.kind, outcome))
@@ -241,7 +252,9 @@ def _take_in(row: Any, desk: Desk, journal: Journal) -> None:
 def _several(result: Any) -> list[Any]:
     if result is None:
         return []
-    if isinstance(result, tuple | list):
+    if isinstance(result, Event):
+        return [result]
+    if isinstance(result, (tuple, list)):
         return [each for each in result if each is not None]
     return [result]
 
@@ -275,13 +288,13 @@ def _rows(parameter: Parameter, message: Any, done: Event | None, desk: Desk, jo
     values = values_of(load.columns, message, done)
     if load.many:
         found = desk.rows.find_all(load.row, load.columns[0], values[0])
-        journal.images += [(table, each, table.image(each)) for each in found]
+        journal.images += [(table, each, desk.rows.hand_out(table, each)) for each in found]
         return found
     row = desk.rows.find(load.row, values)
     if row is None and not desk.rows.was_asked(load.row, values):
         raise RowMissing(load, values)
     if row is not None:
-        journal.images.append((table, row, table.image(row)))
+        journal.images.append((table, row, desk.rows.hand_out(table, row)))
     elif not parameter.optional:
         named = ", ".join(f"{name} {value}" for name, value in zip(load.columns, values, strict=True))
         raise NotFoundError(f"there is no {table.table.name} with {named}")

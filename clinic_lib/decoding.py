@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
-from uuid import NAMESPACE_OID, uuid5
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import orjson
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
@@ -14,7 +14,6 @@ from clinic_lib.delivery import RecordDelivery
 from clinic_lib.errors import MalformedRecordError
 from clinic_lib.handlers import Handler
 from clinic_lib.inbox import Position
-from clinic_lib.keys import key_of
 from clinic_lib.messages import Envelope, Event, fast_uuid, holds_nul, valid_traceparent
 
 __all__ = ["Subscription", "decode", "malformed", "subscriptions"]
@@ -25,16 +24,12 @@ EventT = TypeVar("EventT", bound=Event)
 VersionT = TypeVar("VersionT")
 
 
-UuidText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
-"""Read by the driver's class, not by pydantic, which makes Python's slow one."""
-
-
 class _Wire(TypedDict, Generic[EventT]):
     type: str
     source: str
     time: Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)]
-    correlationid: UuidText
-    causationid: NotRequired[UuidText]
+    correlationid: str
+    causationid: NotRequired[str]
     traceparent: NotRequired[str]
     data: EventT
 
@@ -50,6 +45,7 @@ class Subscription:
 
     def __init__(self, event: type[Event], handlers: tuple[Handler, ...]) -> None:
         self.event = event
+        self.key = event.declaration.key
         self.handlers = handlers
         wire: Any = _Wire
         self._any_version: TypeAdapter[_Wire[Any]] = TypeAdapter(wire[event])
@@ -103,9 +99,9 @@ def decode(record: Record, log_name: str, known: Mapping[bytes, Subscription]) -
     """A record as what the executor handles; None for a type that nobody here handles. Never raises."""
     headers = dict(record.headers)
     name = headers.get("type")
-    position = Position(log_name, record.partition, record.offset)
     if name and name not in known:
         return None
+    position = Position(log_name, record.partition, record.offset)
     try:
         if not name:
             raise MalformedRecordError("the header `type` is missing or empty")
@@ -130,18 +126,29 @@ def _event(
     event: Event = wire["data"]
     if wire["type"] != event.declaration.type:
         raise MalformedRecordError(f"its type is {wire['type']}, its header says {event.declaration.type}")
-    if record.key is None or record.key.decode("utf-8", "replace") != event.subject:
+    subject = event.subject
+    if record.key is None or record.key.decode("utf-8", "replace") != subject:
         raise MalformedRecordError(f"the record's key is not the event's {event.declaration.key}")
     cause = wire.get("causationid")
     envelope = Envelope(
         fast_uuid(raw_id),
         wire["time"],
         wire["source"],
-        fast_uuid(wire["correlationid"]),
-        fast_uuid(cause) if cause else None,
+        _uuid("correlationid", wire["correlationid"]),
+        _uuid("causationid", cause) if cause else None,
         valid_traceparent(wire.get("traceparent")),
     )
-    return RecordDelivery(event, envelope, known.handlers, key_of(event), record, position=position)
+    return RecordDelivery(
+        event, envelope, known.handlers, f"{known.key}:{subject}", record, position=position
+    )
+
+
+def _uuid(name: str, text: str) -> UUID:
+    """Read by the driver's class, not by pydantic, which makes Python's slow one."""
+    try:
+        return fast_uuid(text)
+    except ValueError:
+        raise MalformedRecordError(f"{name}: is not a UUID") from None
 
 
 def _fields(error: ValidationError) -> str:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from clinic_lib.dead_letter import Record
 from clinic_lib.errors import CommandError
-from clinic_lib.handlers import Handler, Load
+from clinic_lib.handlers import Course, Handler, Load, course_of
 from clinic_lib.idempotency import IdempotencyKey
 from clinic_lib.inbox import Position
 from clinic_lib.keys import saga_of
@@ -73,12 +73,8 @@ class Delivery:
         }
 
     @property
-    def uses_transaction(self) -> bool:
-        return any(handler.uses_transaction for handler in self.handlers)
-
-    @property
-    def is_deadline(self) -> bool:
-        return any(handler.kind == "deadline" for handler in self.handlers)
+    def course(self) -> Course:
+        return course_of(self.handlers)
 
 
 @dataclass(slots=True, eq=False)

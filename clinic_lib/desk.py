@@ -62,27 +62,29 @@ class Desk:
 
     def take(self, event: Event, outgoing: Outgoing, cause: Envelope) -> None:
         self.events.append(outgoing)
-        if self.ledger.sagas.all:
+        if self.ledger.sagas.concerned(type(event)):
             self.ledger.note(event, self.encoder.envelope(outgoing, cause))
 
     def draw(self, row: type, ids: list[int]) -> None:
         self.ids[row] = _Ids(ids)
 
 
-@dataclass(slots=True)
 class Journal:
     """What one message touched, so that it can be undone, and what its functions came to.
 
     `handler` is the one that was called last: if the message fails, it is the one that failed.
     """
 
-    images: list[tuple[RowTable, Any, Image]] = field(default_factory=list)
-    added: list[Any] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    compensated: list[Run] = field(default_factory=list)
-    events: list[tuple[Event, Outgoing]] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-    handler: Handler | None = None
+    __slots__ = ("added", "compensated", "decisions", "events", "handler", "images", "runs")
+
+    def __init__(self) -> None:
+        self.images: list[tuple[RowTable, Any, Image]] = []
+        self.added: list[Any] = []
+        self.runs: list[Run] = []
+        self.compensated: list[Run] = []
+        self.events: list[tuple[Event, Outgoing]] = []
+        self.decisions: list[Decision] = []
+        self.handler: Handler | None = None
 
     def undo(self, desk: Desk) -> None:
         for instance in reversed(self.added):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -17,6 +18,17 @@ SAMPLED = b"13579bdf"
 TIME, TRACE, DATA = b'"time":"', b'"traceparent":"', b'"dataversion":'
 
 
+class _Form(NamedTuple):
+    """What all events of one class have in common within a transaction; `kind` and `version` are parts of JSON."""
+
+    type: str
+    topic: str
+    aggregate: str
+    key: str
+    kind: str
+    version: str
+
+
 @dataclass(slots=True)
 class Encoder:
     """Writes the events of one transaction: `source` is the service, `time` the one they all carry."""
@@ -25,10 +37,7 @@ class Encoder:
     time: datetime
     largest_event_bytes: int = 1_000_000
     new_id: Callable[[], UUID] = new_message_id
-    time_text: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.time_text = self.time.isoformat()
+    _forms: dict[type[Event], _Form] = field(default_factory=dict, init=False)
 
     def encode(self, event: Event, cause: Envelope) -> Outgoing:
         """A function's event as it will stand on Kafka.
@@ -58,21 +67,36 @@ class Encoder:
 
     def write(self, event: Event, cause: Envelope) -> Outgoing:
         """An event of the library's own, which is small and has no foreign text."""
-        declaration, message_id, subject = event.declaration, self.new_id(), event.subject
+        form = self._forms.get(type(event)) or self._form(type(event))
+        message_id, subject = self.new_id(), event.subject
         trace = f'"traceparent":"{cause.traceparent}",' if cause.traceparent else ""
-        payload = (
-            (
-                f'{{"specversion":"1.0","id":"{message_id}","type":"{declaration.type}","source":"{self.source}",'
-                f'"time":"{self.time_text}","subject":{orjson.dumps(subject).decode()},'
-                f'"correlationid":"{cause.correlation_id}","causationid":"{cause.message_id}",{trace}'
-                f'"dataversion":{declaration.version},"datacontenttype":"application/json","data":'
-            ).encode()
-            + event.__pydantic_serializer__.to_json(event)
-            + b"}"
+        data = event.__pydantic_serializer__.to_json(event)
+        head = (
+            f'{{"specversion":"1.0","id":"{message_id}",{form.kind},"subject":{orjson.dumps(subject).decode()},'
+            f'"correlationid":"{cause.correlation_id}","causationid":"{cause.message_id}",{trace}{form.version}'
         )
         return Outgoing(
-            message_id, declaration.topic, declaration.aggregate, subject, declaration.type, payload
+            message_id,
+            form.topic,
+            form.aggregate,
+            subject,
+            form.type,
+            b"".join((head.encode(), data, b"}")),
+            f"{form.key}:{subject}",
+            data,
         )
+
+    def _form(self, event: type[Event]) -> _Form:
+        declaration = event.declaration
+        form = self._forms[event] = _Form(
+            declaration.type,
+            declaration.topic,
+            declaration.aggregate,
+            declaration.key,
+            f'"type":"{declaration.type}","source":"{self.source}","time":"{self.time.isoformat()}"',
+            f'"dataversion":{declaration.version},"datacontenttype":"application/json","data":',
+        )
+        return form
 
 
 def may_be_sampled(payload: bytes) -> bool:

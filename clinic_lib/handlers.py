@@ -9,8 +9,9 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from functools import cached_property, lru_cache
+from itertools import groupby
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import DeclarativeBase
@@ -20,7 +21,7 @@ from clinic_lib.messages import Command, Envelope, Event
 from clinic_lib.rows import row_table
 from clinic_lib.storage import NewIds
 
-__all__ = ["Handler", "Kind", "Load", "Parameter", "inspect_handler", "row_parameter"]
+__all__ = ["Course", "Handler", "Kind", "Load", "Parameter", "course_of", "inspect_handler", "row_parameter"]
 
 Kind = Literal["step", "compensation", "command", "projection", "deadline"]
 Role = Literal["message", "done", "row", "rows", "ids", "time", "envelope", "tx"]
@@ -47,9 +48,9 @@ class Parameter:
     load: Load | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Handler:
-    """A function and what its signature says.
+    """A function and what its signature says; there is one of each.
 
     `messages` are the classes it handles, `events` and `rows` what it may return; `compensates` is the step
     that a compensation undoes, `done` the events of that step which it is handed.
@@ -80,6 +81,30 @@ class Handler:
     @cached_property
     def new_ids(self) -> tuple[type, ...]:
         return tuple(p.row for p in self.parameters if p.role == "ids" and p.row)
+
+
+class Course(NamedTuple):
+    """What the functions that a message is handled by ask for together.
+
+    `parts` are those next to each other that are called alike: compensations together, the others one by one.
+    """
+
+    uses_transaction: bool
+    is_deadline: bool
+    new_ids: tuple[type, ...]
+    parts: tuple[tuple[bool, tuple[Handler, ...]], ...]
+
+
+@lru_cache(maxsize=4096)
+def course_of(handlers: tuple[Handler, ...]) -> Course:
+    """Worked out once for all messages that have these functions."""
+    parts = groupby(handlers, key=lambda each: each.kind == "compensation")
+    return Course(
+        any(each.uses_transaction for each in handlers),
+        any(each.kind == "deadline" for each in handlers),
+        tuple(row for each in handlers for row in each.new_ids),
+        tuple((compensate, tuple(own)) for compensate, own in parts),
+    )
 
 
 def inspect_handler(kind: Kind, function: Function, compensates: Handler | None = None) -> Handler:

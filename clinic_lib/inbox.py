@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Integer, Table, Text, Uuid
 
+from clinic_lib.arrays import Array
 from clinic_lib.storage import LIBRARY, SCHEMA, Database, Storage, Transaction
 
 __all__ = ["RETENTION", "Position", "admit", "keep_partitions", "positions", "receive"]
@@ -40,13 +41,14 @@ checkpoint = Table(
 RECEIVE = f"""
 with moved as (
     insert into {SCHEMA}.checkpoint as c (log, partition, next_offset)
-    select * from unnest($1::text[], $2::integer[], $3::bigint[])
+    select * from unnest($1::text::text[], $2::text::integer[], $3::text::bigint[])
     on conflict (log, partition) do update set next_offset = greatest(c.next_offset, excluded.next_offset)
     returning log, partition, coalesce(old.next_offset, 0) as handled
 )
 insert into {SCHEMA}.inbox (message_id)
 select distinct r.message_id
-from unnest($4::uuid[], $5::text[], $6::integer[], $7::bigint[]) as r (message_id, log, partition, at)
+from unnest($4::text::uuid[], $5::text::text[], $6::text::integer[], $7::text::bigint[])
+    as r (message_id, log, partition, at)
 join moved using (log, partition)
 where r.at >= moved.handled
 order by 1
@@ -79,13 +81,13 @@ async def receive(
     partitions = sorted(next_offsets)
     rows = await transaction.fetch(
         RECEIVE,
-        [log for log, _ in partitions],
-        [partition for _, partition in partitions],
-        [next_offsets[each] for each in partitions],
-        [message_id for message_id, _ in arrived],
-        [position.log for _, position in arrived],
-        [position.partition for _, position in arrived],
-        [position.offset for _, position in arrived],
+        Array(log for log, _ in partitions),
+        Array(partition for _, partition in partitions),
+        Array(next_offsets[each] for each in partitions),
+        Array(message_id for message_id, _ in arrived),
+        Array(position.log for _, position in arrived),
+        Array(position.partition for _, position in arrived),
+        Array(position.offset for _, position in arrived),
     )
     return {row[0] for row in rows}
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from clinic_lib.arrays import Array
 from clinic_lib.keys import key_of
 from clinic_lib.ledger import Ledger, Sagas
 from clinic_lib.messages import Event
@@ -70,8 +71,8 @@ insert into {SCHEMA}.saga (saga, key, subject, message_id, correlation_id, start
     started_version, state, stuck)
 select saga, key, subject, message_id, correlation_id, started_at, deadline_at, started,
     started_version, 'running', '{{}}'
-from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::timestamptz[],
-    $7::timestamptz[], $8::bytea[], $9::integer[])
+from unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::uuid[], $5::text::uuid[],
+    $6::text::timestamptz[], $7::text::timestamptz[], $8::bytea[], $9::text::integer[])
     as c (saga, key, subject, message_id, correlation_id, started_at, deadline_at, started, started_version)
 order by saga, key
 on conflict (saga, key) do nothing
@@ -84,7 +85,8 @@ update {SCHEMA}.saga s set
     deadline_at = case when c.state is null then s.deadline_at end,
     started = case when c.state is null then s.started end,
     stuck = (s.stuck - array(select jsonb_array_elements_text(c.freed::jsonb))) || c.stuck::jsonb
-from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
+from unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::timestamptz[], $5::text::text[],
+    $6::text::text[])
     as c (saga, key, state, ended_at, stuck, freed)
 where s.saga = c.saga and s.key = c.key
 returning new.saga, new.state,
@@ -121,6 +123,10 @@ returning 1
 """
 
 
+STARTED = 7
+"""Which of the columns of `BEGIN` is data."""
+
+
 class Due(NamedTuple):
     """An instance whose deadline has come."""
 
@@ -146,15 +152,16 @@ async def save(transaction: Transaction, ledger: Ledger) -> None:
             freed = orjson.dumps(list(each.freed)).decode() if each.freed else "[]"
             changed.append((name, key, each.state, each.ended_at, stuck, freed))
     if begun:
-        await transaction.execute(BEGIN, *_columns(begun))
+        await transaction.execute(BEGIN, *_columns(begun, STARTED))
     if changed:
         for name, state, seconds in await transaction.fetch(CHANGE, *_columns(changed)):
             if seconds is not None:  # it ended now, for the first time
                 ledger.durations[name, state].append(max(0.0, seconds))
 
 
-def _columns(rows: list[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(rows: list[tuple[object, ...]], data: int | None = None) -> list[list[object]]:
+    """Arrays; the column at `data` is of bytes."""
+    return [list(each) if n == data else Array(each) for n, each in enumerate(zip(*rows, strict=True))]
 
 
 async def load_ended(transaction: Transaction, deadlines: Iterable[Event], ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ lock: polls, commands, redrives and deadlines alike. Keys are locked in one orde
 import zlib
 from collections.abc import Collection
 
+from clinic_lib.arrays import Array
 from clinic_lib.messages import Event
 from clinic_lib.storage import Transaction
 
@@ -14,7 +15,7 @@ __all__ = ["key_of", "lock", "lock_free", "saga_of"]
 
 LOCK_SPACE = 0x6B65 << 32
 LOCK = """
-select pg_current_xact_id()::text, count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) as k
+select pg_current_xact_id()::text, count(pg_advisory_xact_lock(k)) from unnest($1::text::bigint[]) as k
 """
 LOCK_FREE = """
 select key from unnest($1::text[], $2::bigint[]) as k (key, number) where pg_try_advisory_xact_lock(number)
@@ -33,7 +34,7 @@ def saga_of(key: str) -> str:
 
 async def lock(transaction: Transaction, keys: Collection[str]) -> str:
     """Wait for the locks of `keys`, held until the transaction ends; return the transaction's id."""
-    (row,) = await transaction.fetch(LOCK, sorted(_number(key) for key in keys))
+    (row,) = await transaction.fetch(LOCK, Array(sorted(map(_number, keys))))
     return str(row[0])
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, Uuid, func
 
+from clinic_lib.arrays import Array
 from clinic_lib.storage import LIBRARY, SCHEMA, Storage, Transaction
 
 __all__ = ["Outlet", "OutboxRow", "Outgoing", "delete", "insert", "overdue"]
@@ -39,9 +40,10 @@ COLUMNS = "id, message_id, topic, aggregateid, type, payload"
 
 INSERT = f"""
 with gone as (
-    delete from {SCHEMA}.outbox where id = any($1::bigint[])
+    delete from {SCHEMA}.outbox where id = any($1::text::bigint[])
 ), events as (
-    select * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
+    select * from unnest($2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[],
+            $7::bytea[])
         with ordinality as e (message_id, topic, aggregatetype, aggregateid, type, payload, place)
 ), added as (
     insert into {SCHEMA}.outbox (message_id, topic, aggregatetype, aggregateid, type, payload)
@@ -52,7 +54,7 @@ select id, message_id, null as topic, null as aggregateid, null as type, null::b
 union all
 select {COLUMNS} from {SCHEMA}.outbox
 where (aggregateid, aggregatetype) in (select aggregateid, aggregatetype from events)
-    and id <> all($1::bigint[])
+    and id <> all($1::text::bigint[])
 """
 
 DELETE = f"delete from {SCHEMA}.outbox where id = any($1::bigint[])"
@@ -69,7 +71,9 @@ order by id
 
 
 class Outgoing(NamedTuple):
-    """An event on its way into the outbox; `payload` is the record's value."""
+    """An event on its way into the outbox; `payload` is the record's value, `data` the part of it that holds the
+    event's fields, `key` its saga's.
+    """
 
     message_id: UUID
     topic: str
@@ -77,6 +81,8 @@ class Outgoing(NamedTuple):
     aggregateid: str
     type: str
     payload: bytes
+    key: str
+    data: bytes
 
 
 class OutboxRow(NamedTuple):
@@ -113,12 +119,12 @@ async def insert(
     """Store `events`, delete what was `sent`; return the new rows and, before them, older ones of their keys."""
     rows = await transaction.fetch(
         INSERT,
-        list(sent),
-        [event.message_id for event in events],
-        [event.topic for event in events],
-        [event.aggregatetype for event in events],
-        [event.aggregateid for event in events],
-        [event.type for event in events],
+        Array(sent),
+        Array(event.message_id for event in events),
+        Array(event.topic for event in events),
+        Array(event.aggregatetype for event in events),
+        Array(event.aggregateid for event in events),
+        Array(event.type for event in events),
         [event.payload for event in events],
     )
     by_id = {event.message_id: event for event in events}

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Mapper
 
+from clinic_lib.arrays import TRAVELS_AS_TEXT, Array
 from clinic_lib.errors import WiringError
 from clinic_lib.storage import Transaction
 
@@ -49,10 +50,11 @@ class RowTable:
         self.key = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
         self.id_column = mapper.primary_key[0].name
         self.types = {name: _type(row, column) for name, column in zip(self.names, columns, strict=True)}
+        self.as_text = {name: bool(TRAVELS_AS_TEXT.fullmatch(each)) for name, each in self.types.items()}
         self.columns = {name: QUOTE(column.name) for name, column in zip(self.names, columns, strict=True)}
         self.is_json = tuple(isinstance(column.type, JSON | JSONB) for column in columns)
         self.sql_name = DIALECT.identifier_preparer.format_table(table)
-        self.has_json = any(self.is_json)
+        self._json_places = tuple(place for place, json in enumerate(self.is_json) if json)
         self.statements: dict[object, str] = {}
         self._new_instance = mapper.class_manager.new_instance
         self._values = _getter(self.names)
@@ -66,12 +68,12 @@ class RowTable:
 
     def restore(self, instance: Any, image: Image) -> None:
         """Set a row back to an image."""
-        values: Iterable[Any] = image
-        if self.has_json:
-            values = (
-                orjson.loads(value) if json and value is not None else value
-                for value, json in zip(image, self.is_json, strict=True)
-            )
+        values: Sequence[Any] = image
+        if self._json_places:
+            values = list(image)
+            for place in self._json_places:
+                if values[place] is not None:
+                    values[place] = orjson.loads(values[place])
         instance.__dict__.update(zip(self.names, values, strict=False))
 
     def image(self, instance: Any) -> Image:
@@ -81,12 +83,13 @@ class RowTable:
         except KeyError:  # SQLAlchemy leaves a dataclass default out of a new instance's dictionary
             instance.__dict__.update({name: getattr(instance, name) for name in self.names})
             values = self._values(instance.__dict__)
-        if not self.has_json:
+        if not self._json_places:
             return values
-        return tuple(
-            orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if json and value is not None else value
-            for value, json in zip(values, self.is_json, strict=True)
-        )
+        texts = list(values)
+        for place in self._json_places:
+            if texts[place] is not None:
+                texts[place] = orjson.dumps(texts[place], None, orjson.OPT_SORT_KEYS).decode()
+        return tuple(texts)
 
     async def draw(self, transaction: Transaction, count: int) -> list[int]:
         """So many new ids, from the sequence of its primary key. One statement."""
@@ -99,7 +102,11 @@ class RowTable:
         statement = self.statements.get((groups, lock))
         if statement is None:
             statement = self.statements[groups, lock] = self._select(groups, lock)
-        arguments = [list(values) for group in groups for values in zip(*wanted[group], strict=True)]
+        arguments = [
+            self._array(name, values)
+            for group in groups
+            for name, values in zip(group, zip(*wanted[group], strict=True), strict=True)
+        ]
         return [self.make(tuple(row)) for row in await transaction.fetch(statement, *arguments)]
 
     def _select(self, groups: Sequence[tuple[str, ...]], lock: bool) -> str:
@@ -109,7 +116,7 @@ class RowTable:
             arrays = []
             for name in group:
                 place += 1
-                arrays.append(f"${place}::{self.types[name]}[]")
+                arrays.append(self._parameter(place, name))
             if len(group) == 1:
                 conditions.append(f"{self.columns[group[0]]} = any({arrays[0]})")
             else:
@@ -119,6 +126,13 @@ class RowTable:
             f"select {self.selected} from {self.sql_name} where {' or '.join(conditions)} "
             f"order by {self.key_list}{' for update' if lock else ''}"
         )
+
+    def _array(self, name: str, values: Iterable[object]) -> list[object]:
+        return Array(values) if self.as_text[name] else list(values)
+
+    def _parameter(self, place: int, name: str) -> str:
+        """An array of the column's type, as `_array` gives it."""
+        return f"${place}::{'text::' if self.as_text[name] else ''}{self.types[name]}[]"
 
     @property
     def selected(self) -> str:
@@ -141,30 +155,23 @@ class RowTable:
         statement = self.statements.get("save")
         if statement is None:
             statement = self.statements["save"] = self._write()
-        known = [True] * len(changed) + [False] * len(new)
-        columns = zip(*changed, *new, strict=True)
-        await transaction.execute(statement, known, *(list(column) for column in columns))
+        known = Array([True] * len(changed) + [False] * len(new))
+        columns = zip(self.names, zip(*changed, *new, strict=True), strict=True)
+        await transaction.execute(statement, known, *(self._array(name, values) for name, values in columns))
 
     def _write(self) -> str:
         """The planner knows nothing of an array's length, so the key's index is what it must be led to."""
-        parameters = ", ".join(
-            f"${n}::{'text' if json else self.types[name]}[]"
-            for n, (name, json) in enumerate(zip(self.names, self.is_json, strict=True), 2)
-        )
-        value = {
-            name: f"d.{self.columns[name]}{'::' + self.types[name] if json else ''}"
-            for name, json in zip(self.names, self.is_json, strict=True)
-        }
+        parameters = ", ".join(self._parameter(n, name) for n, name in enumerate(self.names, 2))
         rest = [name for name in self.names if name not in self.key]
         update = ""
         if rest:
-            changes = ", ".join(f"{self.columns[name]} = {value[name]}" for name in rest)
+            changes = ", ".join(f"{self.columns[name]} = d.{self.columns[name]}" for name in rest)
             match = " and ".join(f"t.{self.columns[name]} = d.{self.columns[name]}" for name in self.key)
             update = f", changed as (update {self.sql_name} t set {changes} from data d where d.known__ and {match})"
         return (
-            f"with data as (select * from unnest($1::boolean[], {parameters}) as d (known__, {self.column_list}))"
+            f"with data as (select * from unnest($1::text::boolean[], {parameters}) as d (known__, {self.column_list}))"
             f"{update} insert into {self.sql_name} ({self.column_list}) "
-            f"select {', '.join(value[name] for name in self.names)} from data d where not d.known__"
+            f"select {self.column_list} from data d where not d.known__"
         )
 
 
@@ -193,12 +200,16 @@ def _type(row: type, column: Column[Any]) -> str:
 
 
 class Rows:
-    """The rows of one batch: each loaded once, found by key or by a column, written once when they changed."""
+    """The rows of one batch: each loaded once, found by key or by a column, written once when they changed.
+
+    Only a row that was handed out can have changed: its image is taken then.
+    """
 
     def __init__(self) -> None:
         self._by_key: dict[type, dict[Image, Any]] = defaultdict(dict)
         self._by_column: dict[tuple[type, str], dict[Any, list[Any]]] = {}
-        self._loaded: dict[int, Image] = {}
+        self._new: set[int] = set()
+        self._handed_out: dict[int, Image] = {}
         self._asked: set[tuple[type, Image]] = set()
 
     def add_loaded(self, table: RowTable, instances: Iterable[Any], wanted: Wanted) -> None:
@@ -206,8 +217,13 @@ class Rows:
         self._asked.update((table.row, key) for key in wanted.get(table.key, ()))
         for instance in instances:
             if self.find(table.row, table.key_of(instance.__dict__)) is None:
-                self._loaded[id(instance)] = table.image(instance)
                 self._put(table, instance)
+
+    def hand_out(self, table: RowTable, instance: Any) -> Image:
+        """The image of a row that a function is about to be given."""
+        image = table.image(instance)
+        self._handed_out.setdefault(id(instance), image)
+        return image
 
     def was_asked(self, row: type, key: Image) -> bool:
         """Whether the database was asked for this row: then one that isn't here does not exist."""
@@ -226,10 +242,12 @@ class Rows:
 
     def add(self, instance: Any) -> None:
         """Take in a new row."""
+        self._new.add(id(instance))
         self._put(row_table(type(instance)), instance)
 
     def remove(self, instance: Any) -> None:
         table = row_table(type(instance))
+        self._new.discard(id(instance))
         del self._by_key[table.row][table.key_of(instance.__dict__)]
         for (row, column), index in self._by_column.items():
             if row is table.row:
@@ -251,12 +269,15 @@ class Rows:
         for table in tables:
             changed, new = [], []
             for key, instance in sorted(self._by_key[table.row].items()):
+                is_new, before = id(instance) in self._new, self._handed_out.get(id(instance))
+                if not is_new and before is None:
+                    continue
                 if table.key_of(instance.__dict__) != key:
                     raise ValueError(f"the primary key of {table.table.name} {key} was changed")
-                image, loaded = table.image(instance), self._loaded.get(id(instance))
-                if loaded is None:
+                image = table.image(instance)
+                if is_new:
                     new.append(image)
-                elif loaded != image:
+                elif image != before:
                     changed.append(image)
             if changed or new:
                 result.append((table, changed, new))

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from clinic_lib import metrics
+from clinic_lib.arrays import Array
 from clinic_lib.errors import ConfigurationError, TransientError
 
 __all__ = ["COLUMN_TYPES", "LIBRARY", "Database", "NewIds", "Storage", "Transaction", "View"]
@@ -102,12 +103,12 @@ class PostgresqlTransaction:
         return bool(self._driver.is_closed())
 
     async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        rows: list[asyncpg.Record] = await self._driver.fetch(statement, *arguments)
+        rows: list[asyncpg.Record] = await self._driver.fetch(statement, *map(_parameter, arguments))
         return rows
 
     async def execute(self, statement: str, *arguments: object) -> None:
         # `fetch` keeps the statement prepared; the driver's own `execute` parses it every time
-        await self._driver.fetch(statement, *arguments)
+        await self.fetch(statement, *arguments)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -118,6 +119,10 @@ class PostgresqlTransaction:
     async def repeatable_read(self) -> AsyncIterator[None]:
         async with self._driver.transaction(isolation="repeatable_read", readonly=True):
             yield
+
+
+def _parameter(argument: object) -> object:
+    return argument.literal() if isinstance(argument, Array) else argument
 
 
 class Database:

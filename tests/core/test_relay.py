@@ -64,7 +64,8 @@ async def running(database: Database, make_producer: MakeProducer) -> AsyncItera
 
 
 def outgoing(topic: str, key: str, text: str) -> Outgoing:
-    return Outgoing(new_message_id(), topic, "order", key, "OrderPlaced", text.encode())
+    data = text.encode()
+    return Outgoing(new_message_id(), topic, "order", key, "OrderPlaced", data, f"order_id:{key}", data)
 
 
 async def store(database: Database, events: list[Outgoing], relay: Relay | None = None) -> list[OutboxRow]:
