@@ -7,7 +7,6 @@ Source: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
 """
 
 import re
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +15,10 @@ import orjson
 __all__ = ["TRAVELS_AS_TEXT", "Array"]
 
 TRAVELS_AS_TEXT = re.compile(
-    r"(BIGINT|INTEGER|SMALLINT|BOOLEAN|TEXT|VARCHAR.*|CHAR.*|UUID|DATE|TIMESTAMP WITH TIME ZONE|NUMERIC.*|JSONB?)",
+    r"(BIGINT|INTEGER|SMALLINT|BOOLEAN|TEXT|VARCHAR.*|CHAR.*|UUID|DATE|TIMESTAMP WITH TIME ZONE|JSONB?)",
     re.IGNORECASE,
 )
-"""Types whose values JSON and PostgreSQL write alike. Not `bytea`, nor floats: JSON has no NaN."""
+"""Types whose values JSON and PostgreSQL write alike. Not `bytea`; nor what may hold NaN, which JSON lacks."""
 ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
 CONTROLS = ("\\n", "\\t", "\\r", "\\b", "\\f", "\\u")
 
@@ -36,7 +35,7 @@ class Array(list[Any]):
 
 
 def _text(value: object) -> str:
-    if isinstance(value, UUID | Decimal):
+    if isinstance(value, UUID):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no text that PostgreSQL reads")
 

@@ -48,12 +48,12 @@ class Subscription:
         self.key = event.declaration.key
         self.handlers = handlers
         wire: Any = _Wire
-        self._any_version: TypeAdapter[_Wire[Any]] = TypeAdapter(wire[event])
+        self._any_version = TypeAdapter(wire[event]).validator
         self._current = self._any_version
         if event.upcasters:
             version = Annotated[int, Field(ge=event.declaration.version)]
             current: Any = _CurrentWire
-            self._current = TypeAdapter(current[event, version])
+            self._current = TypeAdapter(current[event, version]).validator
 
     def read(self, value: bytes) -> _Wire[Any]:
         """A record's value; one of an earlier version goes through the upcasters.
@@ -61,11 +61,14 @@ class Subscription:
         Raises `ValidationError`, or `MalformedRecordError` when an upcaster can't do with it.
         """
         try:
-            return self._current.validate_json(value)
+            current: _Wire[Any] = self._current.validate_json(value)
         except ValidationError:
             if not self.event.upcasters:
                 raise
-        return self._any_version.validate_json(self._upcast(value))
+        else:
+            return current
+        upcast: _Wire[Any] = self._any_version.validate_json(self._upcast(value))
+        return upcast
 
     def _upcast(self, value: bytes) -> bytes:
         try:

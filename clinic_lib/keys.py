@@ -11,7 +11,7 @@ from clinic_lib.arrays import Array
 from clinic_lib.messages import Event
 from clinic_lib.storage import Transaction
 
-__all__ = ["key_of", "lock", "lock_free", "saga_of"]
+__all__ = ["key_of", "lock", "lock_free", "number_of", "saga_of"]
 
 LOCK_SPACE = 0x6B65 << 32
 LOCK = """
@@ -34,16 +34,16 @@ def saga_of(key: str) -> str:
 
 async def lock(transaction: Transaction, keys: Collection[str]) -> str:
     """Wait for the locks of `keys`, held until the transaction ends; return the transaction's id."""
-    (row,) = await transaction.fetch(LOCK, Array(sorted(map(_number, keys))))
+    (row,) = await transaction.fetch(LOCK, Array(sorted(map(number_of, keys))))
     return str(row[0])
 
 
 async def lock_free(transaction: Transaction, keys: Collection[str]) -> set[str]:
     """Those of `keys` whose lock could be had at once."""
-    rows = await transaction.fetch(LOCK_FREE, list(keys), [_number(key) for key in keys])
+    rows = await transaction.fetch(LOCK_FREE, list(keys), [number_of(key) for key in keys])
     return {row[0] for row in rows}
 
 
-def _number(key: str) -> int:
-    """Two keys with one number only wait for each other."""
+def number_of(key: str) -> int:
+    """What is locked for a key. Two keys with one number only wait for each other."""
     return LOCK_SPACE | zlib.crc32(key.encode())

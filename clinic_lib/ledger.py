@@ -107,14 +107,21 @@ class Ledger:
 
     def note(self, event: Event, envelope: Envelope) -> None:
         """Take in an event that is published or was received."""
-        for each in self.sagas.concerned(type(event)):
-            if isinstance(event, each.deadline_reached):
+        kind = type(event)
+        for each in self.sagas.concerned(kind):
+            if kind is each.deadline_reached:
                 continue
             name = each.name, key_of(event)
             change = self.changes.get(name)
             if change is None:
                 change = self.changes[name] = Change(event.subject)
-            if isinstance(event, Stuck):
+            if kind is each.starts:
+                change.start = self.sagas.begin(each, event, envelope)
+            elif kind in each.ends:
+                change.state = "compensated" if event.declaration.failure else "completed"
+                change.ended_at, change.traceparent = envelope.time, envelope.traceparent
+                self.ended.add(name)
+            elif isinstance(event, Stuck):
                 change.freed.pop(str(event.message_id), None)
                 change.stuck[str(event.message_id)] = event.model_dump(
                     mode="json", include=set(Stuck.model_fields)
@@ -122,12 +129,6 @@ class Ledger:
             elif isinstance(event, Freed):
                 change.stuck.pop(str(event.message_id), None)
                 change.freed[str(event.message_id)] = None
-            elif type(event) is each.starts:
-                change.start = self.sagas.begin(each, event, envelope)
-            else:
-                change.state = "compensated" if event.declaration.failure else "completed"
-                change.ended_at, change.traceparent = envelope.time, envelope.traceparent
-                self.ended.add(name)
 
     def has_ended(self, deadline: Event) -> bool:
         """Whether the instance that `deadline` is about ended before it could be handled."""

@@ -7,6 +7,7 @@ undone function's rows are set back to.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -81,7 +82,8 @@ class RowTable:
         try:
             values: Image = self._values(instance.__dict__)
         except KeyError:  # SQLAlchemy leaves a dataclass default out of a new instance's dictionary
-            instance.__dict__.update({name: getattr(instance, name) for name in self.names})
+            missing = [name for name in self.names if name not in instance.__dict__]
+            instance.__dict__.update({name: getattr(instance, name) for name in missing})
             values = self._values(instance.__dict__)
         if not self._json_places:
             return values
@@ -99,15 +101,20 @@ class RowTable:
     async def load(self, transaction: Transaction, wanted: Wanted, *, lock: bool = True) -> list[Any]:
         """The rows that `wanted` names, in the order of their keys, locked. One statement."""
         groups = tuple(sorted(wanted))
-        statement = self.statements.get((groups, lock))
-        if statement is None:
-            statement = self.statements[groups, lock] = self._select(groups, lock)
+        statement = self.select(*groups, lock=lock)
         arguments = [
             self._array(name, values)
             for group in groups
             for name, values in zip(group, zip(*wanted[group], strict=True), strict=True)
         ]
         return [self.make(tuple(row)) for row in await transaction.fetch(statement, *arguments)]
+
+    def select(self, *groups: tuple[str, ...], lock: bool = True) -> str:
+        """The statement that loads rows by these groups of columns."""
+        statement = self.statements.get((groups, lock))
+        if statement is None:
+            statement = self.statements[groups, lock] = self._select(groups, lock)
+        return statement
 
     def _select(self, groups: Sequence[tuple[str, ...]], lock: bool) -> str:
         place = 0
@@ -152,15 +159,16 @@ class RowTable:
 
     async def save(self, transaction: Transaction, changed: list[Image], new: list[Image]) -> None:
         """Update `changed` and insert `new` rows. One statement; a new row that exists is an error."""
-        statement = self.statements.get("save")
-        if statement is None:
-            statement = self.statements["save"] = self._write()
         known = Array([True] * len(changed) + [False] * len(new))
         columns = zip(self.names, zip(*changed, *new, strict=True), strict=True)
-        await transaction.execute(statement, known, *(self._array(name, values) for name, values in columns))
+        await transaction.execute(self.write, known, *(self._array(name, values) for name, values in columns))
 
-    def _write(self) -> str:
-        """The planner knows nothing of an array's length, so the key's index is what it must be led to."""
+    @cached_property
+    def write(self) -> str:
+        """The statement that saves.
+
+        The planner knows nothing of an array's length, so the key's index is what it must be led to.
+        """
         parameters = ", ".join(self._parameter(n, name) for n, name in enumerate(self.names, 2))
         rest = [name for name in self.names if name not in self.key]
         update = ""
@@ -168,11 +176,12 @@ class RowTable:
             changes = ", ".join(f"{self.columns[name]} = d.{self.columns[name]}" for name in rest)
             match = " and ".join(f"t.{self.columns[name]} = d.{self.columns[name]}" for name in self.key)
             update = f", changed as (update {self.sql_name} t set {changes} from data d where d.known__ and {match})"
-        return (
+        statement = self.statements["save"] = (
             f"with data as (select * from unnest($1::text::boolean[], {parameters}) as d (known__, {self.column_list}))"
             f"{update} insert into {self.sql_name} ({self.column_list}) "
             f"select {self.column_list} from data d where not d.known__"
         )
+        return statement
 
 
 TABLES: dict[type, RowTable] = {}

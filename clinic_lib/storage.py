@@ -148,6 +148,7 @@ class Database:
             pool_size=connections,
             max_overflow=0,
             pool_timeout=5,
+            pool_use_lifo=True,  # the connection that has its statements planned
             connect_args={
                 "timeout": 5,
                 "command_timeout": 60,

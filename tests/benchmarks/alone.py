@@ -26,7 +26,7 @@ from services.reservation.my_page.app import service as my_page
 from tests.benchmarks.ground import Run
 from tests.benchmarks.workload import QUANTITY, block_of
 
-__all__ = ["Rate", "projection", "relay"]
+__all__ = ["PARTITIONS", "Rate", "make_topic", "outgoing", "projection", "relay"]
 
 PARTITIONS = 4
 RECORDS = 500
@@ -43,14 +43,14 @@ class Rate:
 async def relay(run: Run, orders: int) -> Rate:
     """From rows that were committed to Kafka's acknowledgement of all of them."""
     topic = f"relay-{run.name}"
-    await _make_topic(run, topic)
+    await make_topic(run, topic)
     async with _database(run, "order") as database:
         stored: dict[int, OutboxRow] = {}  # an insert returns older rows of its keys, too
-        outgoing = [each._replace(topic=topic) for each in _outgoing(orders)]
-        for start in range(0, len(outgoing), RECORDS):
+        events = [each._replace(topic=topic) for each in outgoing(orders)]
+        for start in range(0, len(events), RECORDS):
             async with database.transaction() as transaction:
                 stored |= {
-                    row.id: row for row in await outbox.insert(transaction, outgoing[start : start + RECORDS])
+                    row.id: row for row in await outbox.insert(transaction, events[start : start + RECORDS])
                 }
         rows = list(stored.values())
         sender = Relay(run.name, database, lambda: _producer(run))
@@ -76,7 +76,7 @@ async def projection(run: Run, orders: int) -> Rate:
         await migrate(database, my_page.tables)
         executor = Executor("my_page", database, my_page.tables, my_page.handlers)
         known = subscriptions(my_page.handlers)
-        records = [_record(offset, each) for offset, each in enumerate(_outgoing(orders))]
+        records = [_record(offset, each) for offset, each in enumerate(outgoing(orders))]
         started = perf_counter()
         for start in range(0, len(records), RECORDS):
             polled = records[start : start + RECORDS]
@@ -94,7 +94,7 @@ def _acknowledged(run: Run) -> float:
     return REGISTRY.get_sample_value("clinic_relay_sent_total", {"service": run.name}) or 0.0
 
 
-def _outgoing(orders: int) -> Iterator[Outgoing]:
+def outgoing(orders: int) -> Iterator[Outgoing]:
     """Three events an order, as they follow each other in a log: a block of orders at a time."""
     encoder, cause = Encoder("benchmark", datetime.now(UTC)), new_message_id()
     envelope = Envelope(cause, datetime.now(UTC), "benchmark", cause)
@@ -147,7 +147,7 @@ def _producer(run: Run) -> AIOKafkaProducer:
     )
 
 
-async def _make_topic(run: Run, name: str) -> None:
+async def make_topic(run: Run, name: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=run.servers.kafka)
     await admin.start()
     await admin.create_topics([NewTopic(name, PARTITIONS, 1)])

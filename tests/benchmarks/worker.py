@@ -36,7 +36,7 @@ from clinic_lib.service import Service
 from clinic_lib.storage import NewIds
 from tests.benchmarks.workload import QUANTITY, block_of, database_of, run_name
 
-__all__ = ["Wanted"]
+__all__ = ["Wanted", "Worker", "answer_requests"]
 
 CONNECTIONS = 20
 """For commands that each commit by themselves: what the database's other end can do at once."""
@@ -150,10 +150,10 @@ async def main(wanted: Wanted) -> None:
                 await stack.enter_async_context(_serving(app, port))
         worker = Worker(runtimes)
         await worker.until_ready()
-        await _answer_requests(worker)
+        await answer_requests(worker)
 
 
-async def _answer_requests(worker: Worker) -> None:
+async def answer_requests(worker: Worker) -> None:
     reader = asyncio.StreamReader(limit=2**20)
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin

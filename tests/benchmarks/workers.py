@@ -12,7 +12,7 @@ from clinic_lib.local.spawn import die_with_parent
 from tests.benchmarks.ground import PROJECT, Run, environment
 from tests.benchmarks.worker import Wanted
 
-__all__ = ["Workers", "started"]
+__all__ = ["Workers", "programs", "started"]
 
 ENDS_WITHIN_S = 15.0
 SERVES_WITHIN_S = 60.0
@@ -53,9 +53,17 @@ class Workers:
 @asynccontextmanager
 async def started(run: Run, wanted: Sequence[Wanted]) -> AsyncIterator[Workers]:
     """Processes that serve inside the block and have ended after it. Raises `RuntimeError` when one does not."""
+    commands = [(sys.executable, "-m", "tests.benchmarks.worker", each.to_json()) for each in wanted]
+    async with programs(run, commands) as workers:
+        yield workers
+
+
+@asynccontextmanager
+async def programs(run: Run, commands: Sequence[Sequence[str]]) -> AsyncIterator[Workers]:
+    """Programs that answer as workers do."""
     processes: list[Process] = []
     try:
-        for each in wanted:
+        for each in commands:
             processes.append(await _start(run, each))  # noqa: PERF401 - those that were started are ended
         async with asyncio.timeout(SERVES_WITHIN_S):
             await asyncio.gather(*(_answer(process) for process in processes))
@@ -70,9 +78,9 @@ async def ask(process: Process, what: str, **arguments: Any) -> dict[str, float]
     return await _answer(process)
 
 
-async def _start(run: Run, wanted: Wanted) -> Process:
+async def _start(run: Run, command: Sequence[str]) -> Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.benchmarks.worker", wanted.to_json()),
+        *command,
         cwd=PROJECT,
         env=environment(run.environment),
         stdin=PIPE,
