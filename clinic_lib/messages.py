@@ -257,7 +257,7 @@ def valid_traceparent(text: str | None) -> str | None:
 
 def holds_nul(json: bytes) -> bool:
     """Whether a text in it has a NUL, which PostgreSQL's text can't hold; an escaped backslash before it is none."""
-    return b"\\u0000" in json and NUL.search(json) is not None
+    return b"\\" in json and b"\\u0000" in json and NUL.search(json) is not None
 
 
 def fast_uuid(value: bytes | str) -> UUID:
