@@ -1,6 +1,7 @@
 """`clinic bench`: measures the library on this machine, and writes down what it found.
 
-Without an option: sagas a second beside the floor and the peers, latency, commands over HTTP, the clinic under load;
+Without an option: sagas a second beside the floor and the peers, latency, commands over HTTP, a record's CPU, the
+clinic under load;
 the results go to docs/benchmarks/results.json, and docs/benchmarks.md and its plots are made from them.
 """
 
@@ -15,7 +16,17 @@ from rich.console import Console
 
 from clinic_lib.local.control_server import problems
 from clinic_lib.local.errors import StackError
-from tests.benchmarks import clinic_load, head_to_head, http_commands, latency, page, results, soak, sweep
+from tests.benchmarks import (
+    clinic_load,
+    head_to_head,
+    http_commands,
+    latency,
+    page,
+    per_record,
+    results,
+    soak,
+    sweep,
+)
 from tests.benchmarks.contenders import PEERS, peers_are_installed
 from tests.benchmarks.ground import Servers, servers
 from tests.benchmarks.head_to_head import FULL, QUICK, Measured
@@ -88,6 +99,7 @@ async def _everything(on: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
         "head_to_head": {name: each.to_json() for name, each in measured.items()},
         **await latency.measure(on, steps),
         **await http_commands.measure(on, steps, rounds),
+        **await per_record.measure(on, steps, rounds),
         **await clinic_load.measure(on, steps),
     }
 

@@ -3,7 +3,7 @@
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from tests.benchmarks import alone
+from tests.benchmarks import alone, per_record
 from tests.benchmarks.alone import Rate
 from tests.benchmarks.ground import Servers, fresh_run
 from tests.benchmarks.product import MODULES
@@ -33,6 +33,18 @@ def test_a_projection_alone_shows_every_order(benchmark: BenchmarkFixture, groun
 
     assert rate.gate == []
     benchmark.extra_info["events_per_second"] = rate.events_per_second
+
+
+def test_a_record_s_cpu_is_measured_beside_the_same_sql_by_hand(
+    benchmark: BenchmarkFixture, ground: Servers
+) -> None:
+    async def measure() -> dict[str, float]:
+        return {way: await per_record.cost(ground, way, ORDERS) for way in per_record.WAYS}
+
+    costs = benchmark.pedantic(lambda: uvloop.run(measure()), rounds=1, iterations=1)
+
+    assert all(cost > 0 for cost in costs.values())
+    benchmark.extra_info["cpu_us_a_record"] = costs
 
 
 def test_a_process_serves_from_a_cold_start(benchmark: BenchmarkFixture, ground: Servers) -> None:
