@@ -151,8 +151,8 @@ def _per_record(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"My page's service takes **{product:.0f} µs** of CPU for a record, **{product / bare:.1f} ×** the "
-        f"{bare:.0f} µs of the same statements by hand on aiokafka and asyncpg (`tests/benchmarks/bare.py`). Medians of "
-        f"{len(found['product']['all'])}, in turns, 500 records a poll."
+        f"{bare:.0f} µs of the same statements by hand on aiokafka and asyncpg (`tests/benchmarks/bare.py`). "
+        f"Medians of {len(found['product']['all'])}, in turns, 500 records a poll."
     )
 
 
