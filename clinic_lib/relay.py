@@ -205,6 +205,9 @@ class Relay(Outlet):
             if sent := self.take_sent():
                 try:
                     await outbox.delete(self._database, sent)
+                except asyncio.CancelledError:
+                    self.give_back(sent)  # `stop` deletes them
+                    raise
                 except Exception as exc:
                     log.warning("relay.tidy_failed", error=describe(exc), exc_info=unexpected(exc))
                     self.give_back(sent)

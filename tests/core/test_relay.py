@@ -311,6 +311,27 @@ async def test_a_relay_that_stops_sends_what_it_has(
     assert len(await read(kafka_bootstrap_servers, topic, 100)) == 100
 
 
+async def test_a_relay_that_stops_while_it_deletes_leaves_nothing_that_was_sent(
+    database: Database, make_producer: MakeProducer, topic: str
+) -> None:
+    """Somebody holds the table, so that the deletion waits when the relay is stopped."""
+    waits = "select count(*) from pg_locks where relation = 'clinic_lib.outbox'::regclass and not granted"
+    relay = Relay("shop", database, make_producer)
+    await relay.start()
+    await store(database, [outgoing(topic, "1", "one")], relay)
+
+    async with database.transaction() as transaction:
+        await transaction.execute("lock table clinic_lib.outbox in exclusive mode")
+        async with asyncio.timeout(10):
+            while not await value(database, waits):
+                await asyncio.sleep(0.05)
+        stopped = asyncio.create_task(relay.stop())
+        await asyncio.sleep(0.3)
+    await stopped
+
+    assert await value(database, "select count(*) from clinic_lib.outbox") == 0
+
+
 async def test_a_send_that_fails_is_counted_and_one_that_is_acknowledged_is_timed(
     database: Database, topic: str, kafka_bootstrap_servers: str
 ) -> None:
