@@ -6,13 +6,9 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clinic_lib import metrics
-from clinic_lib.http_trace import exemplar_of
+from clinic_lib.http_trace import METHODS, exemplar_of, is_probe
 
 __all__ = ["HttpMetrics", "count_request", "expect_requests"]
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
-"""A caller may send any word as a method: what is none of these is `other`."""
-
 
 FAILURES = ("500", "503")
 
@@ -40,14 +36,17 @@ def count_request(
 
 
 class HttpMetrics:
-    """ASGI middleware: counts and times requests by the route's pattern, so labels stay bounded."""
+    """ASGI middleware: counts and times requests by the route's pattern, so labels stay bounded.
+
+    The kubelet's are left out: among them a quiet service's errors would be too small a share to tell anybody of.
+    """
 
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app = app
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_probe(scope):
             await self._app(scope, receive, send)
             return
         started, status = perf_counter(), 500
