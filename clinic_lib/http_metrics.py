@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from time import perf_counter
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clinic_lib import metrics
-from clinic_lib.http_trace import METHODS, exemplar_of, is_probe
+from clinic_lib.http_trace import METHODS, SentAnswer, exemplar_of, is_probe
 
 __all__ = ["HttpMetrics", "count_request", "expect_requests"]
 
@@ -49,16 +49,9 @@ class HttpMetrics:
         if scope["type"] != "http" or is_probe(scope):
             await self._app(scope, receive, send)
             return
-        started, status = perf_counter(), 500
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started, answer = perf_counter(), SentAnswer(send)
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            count_request(self._service, scope["method"], route, status, started, exemplar_of(scope))
+            count_request(self._service, scope["method"], route, answer.status, started, exemplar_of(scope))

@@ -9,7 +9,15 @@ from clinic_lib.logs import subject, trace_fields
 from clinic_lib.messages import valid_traceparent
 from clinic_lib.otlp_encoding import Kind
 
-__all__ = ["METHODS", "TraceRequests", "exemplar_of", "is_probe", "name_route", "traceparent_of"]
+__all__ = [
+    "METHODS",
+    "SentAnswer",
+    "TraceRequests",
+    "exemplar_of",
+    "is_probe",
+    "name_route",
+    "traceparent_of",
+]
 
 TRACEPARENT = "clinic.traceparent"
 ROUTE = "clinic.route"
@@ -42,6 +50,19 @@ def is_probe(scope: Scope) -> bool:
     return any(name == b"user-agent" and value.startswith(PROBE) for name, value in scope["headers"])
 
 
+class SentAnswer:
+    """An answer on its way out; its status is 500 until another one is sent."""
+
+    def __init__(self, send: Send) -> None:
+        self.status = 500
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
 class _Request:
     """A request that is in hand."""
 
@@ -72,24 +93,17 @@ class TraceRequests:
         if span is None:
             await self._app(scope, receive, send)
             return
-        status = 500
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        answer = SentAnswer(send)
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, answer)
         finally:
             method, route = _method(scope), _route(scope)
             span.name = f"{method} {route}" if route else method
-            span.attributes |= {"http.request.method": method, "http.response.status_code": status}
+            span.attributes |= {"http.request.method": method, "http.response.status_code": answer.status}
             if route:
                 span.attributes["http.route"] = route
-            if status >= 500:
-                span.error = str(status)
+            if answer.status >= 500:
+                span.error = str(answer.status)
             tracing.finish(span)
 
 

@@ -1,14 +1,11 @@
 """A real Jaeger as a child process: takes the services' traces, keeps them in memory, and answers about them."""
 
-import sys
 from pathlib import Path
 
-from clinic_lib.local import jaeger_build
-from clinic_lib.local.errors import StackError
+from clinic_lib.local import jaeger_build, once
 from clinic_lib.local.ports import LOOPBACK
 from clinic_lib.local.program import Launch, Say
 from clinic_lib.local.prometheus import answers_at
-from clinic_lib.local.spawn import problem_of
 
 __all__ = ["Jaeger"]
 
@@ -40,8 +37,7 @@ class Jaeger:
         program = jaeger_build.find()
         if program is None:
             say("building it with Go, once per machine: this takes minutes")
-            if problem := await problem_of(sys.executable, "-m", "clinic_lib.local.jaeger_build", say=say):
-                raise StackError(problem.splitlines()[-1])
+            await once.run("clinic_lib.local.jaeger_build", say)
             program = jaeger_build.find()
             assert program is not None
         self.folder.mkdir(parents=True, exist_ok=True)
