@@ -34,12 +34,8 @@ class Jaeger:
 
     async def prepare(self, say: Say) -> Launch:
         """Builds the program when it is not there."""
-        program = jaeger_build.find()
-        if program is None:
-            say("building it with Go, once per machine: this takes minutes")
-            await once.run("clinic_lib.local.jaeger_build", say)
-            program = jaeger_build.find()
-            assert program is not None
+        why = "building it with Go, once per machine: this takes minutes"
+        program = await once.at_hand(jaeger_build.find, "clinic_lib.local.jaeger_build", why, say)
         self.folder.mkdir(parents=True, exist_ok=True)
         return Launch(
             command=(str(program), f"--config={self._configuration}"), folder=self.folder, environment={}

@@ -17,7 +17,7 @@ from clinic_lib.local.errors import StackError
 from clinic_lib.local.program import Say
 from clinic_lib.local.spawn import problem_of
 
-__all__ = ["COMPLETE", "kept", "made", "main", "run"]
+__all__ = ["COMPLETE", "at_hand", "kept", "made", "main", "run"]
 
 COMPLETE = "complete"
 
@@ -47,6 +47,17 @@ async def run(module: str, say: Say) -> None:
     """
     if problem := await problem_of(sys.executable, "-m", module, say=say):
         raise StackError(problem.splitlines()[-1])
+
+
+async def at_hand(find: Callable[[], Path | None], module: str, why: str, say: Say) -> Path:
+    """The program that `find` finds, once `module` was run where there is none; `why` is told before."""
+    if program := find():
+        return program
+    say(why)
+    await run(module, say)
+    program = find()
+    assert program is not None
+    return program
 
 
 def main(make: Callable[[], None]) -> None:

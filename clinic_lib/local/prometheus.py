@@ -33,12 +33,8 @@ class Prometheus:
 
     async def prepare(self, say: Say) -> Launch:
         """Fetches the program when it is not there."""
-        program = prometheus_package.find()
-        if program is None:
-            say("fetching Debian's package of it, once per machine")
-            await once.run("clinic_lib.local.prometheus_package", say)
-            program = prometheus_package.find()
-            assert program is not None
+        why = "fetching Debian's package of it, once per machine"
+        program = await once.at_hand(prometheus_package.find, "clinic_lib.local.prometheus_package", why, say)
         self.folder.mkdir(parents=True, exist_ok=True)
         return Launch(
             command=(
