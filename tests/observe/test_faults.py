@@ -15,7 +15,7 @@ import pytest
 
 from infra.queries import consumers, http, letters, outbox, processes
 from tests.observe.conftest import Watched
-from tests.observe.happenings import ask, load, poison
+from tests.observe.happenings import ask, load, poison, register
 from tests.scenarios import databases
 from tests.scenarios.clinic import Clinic, eventually
 
@@ -83,6 +83,17 @@ def test_answers_that_take_long_are_seen_and_told(watched: Watched) -> None:
         tells(watched, "LatencyBudgetBurnsFast", "reception")
 
     assert not told(watched, "ErrorBudgetBurnsFast", "reception")
+
+
+def test_more_commands_than_a_service_takes_are_seen_and_told(watched: Watched) -> None:
+    """Somebody holds its table meanwhile, so that they wait; what finds no room is turned away."""
+    assert not told(watched, "ErrorBudgetBurnsFast", "reception")
+
+    sent = meanwhile(lambda: register(watched.clinic, seconds=15, workers=20))
+    with sent, meanwhile(lambda: hold(watched.clinic, "reception", times=15)):
+        shows(watched, http.rejected("reception"), lambda rate: rate is not None and rate > 0)
+        shows(watched, http.failed_share(RECEPTION), lambda share: share is not None and share > 0.1)
+        tells(watched, "ErrorBudgetBurnsFast", "reception")
 
 
 def hold(clinic: Clinic, table: str, *, times: int) -> None:
