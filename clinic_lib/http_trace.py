@@ -47,7 +47,10 @@ def is_probe(scope: Scope) -> bool:
 
     The mesh's proxy passes the header on. Source: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
     """
-    return any(name == b"user-agent" and value.startswith(PROBE) for name, value in scope["headers"])
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            return bool(value.startswith(PROBE))
+    return False
 
 
 class SentAnswer:
