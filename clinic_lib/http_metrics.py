@@ -3,16 +3,12 @@
 from collections.abc import Iterable
 from time import perf_counter
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clinic_lib import metrics
-from clinic_lib.http_trace import exemplar_of
+from clinic_lib.http_trace import METHODS, SentAnswer, exemplar_of, is_probe
 
 __all__ = ["HttpMetrics", "count_request", "expect_requests"]
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
-"""A caller may send any word as a method: what is none of these is `other`."""
-
 
 FAILURES = ("500", "503")
 
@@ -40,26 +36,22 @@ def count_request(
 
 
 class HttpMetrics:
-    """ASGI middleware: counts and times requests by the route's pattern, so labels stay bounded."""
+    """ASGI middleware: counts and times requests by the route's pattern, so labels stay bounded.
+
+    The kubelet's are left out: among them a quiet service's errors would be too small a share to tell anybody of.
+    """
 
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app = app
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_probe(scope):
             await self._app(scope, receive, send)
             return
-        started, status = perf_counter(), 500
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started, answer = perf_counter(), SentAnswer(send)
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, answer)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            count_request(self._service, scope["method"], route, status, started, exemplar_of(scope))
+            count_request(self._service, scope["method"], route, answer.status, started, exemplar_of(scope))

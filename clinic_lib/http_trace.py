@@ -1,6 +1,5 @@
 """Requests: their trace, and the name by which their lines in the log are found."""
 
-import re
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,11 +9,21 @@ from clinic_lib.logs import subject, trace_fields
 from clinic_lib.messages import valid_traceparent
 from clinic_lib.otlp_encoding import Kind
 
-__all__ = ["TraceRequests", "exemplar_of", "name_route", "traceparent_of"]
+__all__ = [
+    "METHODS",
+    "SentAnswer",
+    "TraceRequests",
+    "exemplar_of",
+    "is_probe",
+    "name_route",
+    "traceparent_of",
+]
 
 TRACEPARENT = "clinic.traceparent"
 ROUTE = "clinic.route"
-METHOD = re.compile(r"[A-Z]{1,10}")
+PROBE = b"kube-probe/"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+"""A caller may send any word as a method: what is none of these is told as another."""
 
 
 def traceparent_of(scope: Scope) -> str | None:
@@ -31,6 +40,30 @@ def exemplar_of(scope: Scope) -> dict[str, str] | None:
 def name_route(scope: Scope, route: str) -> None:
     """For an application whose routes are not Starlette's; an empty one is a path that nobody knows."""
     scope[ROUTE] = route
+
+
+def is_probe(scope: Scope) -> bool:
+    """Whether the kubelet asks: nobody notices what it is answered, so it is no request of a caller's.
+
+    The mesh's proxy passes the header on. Source: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
+    """
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            return bool(value.startswith(PROBE))
+    return False
+
+
+class SentAnswer:
+    """An answer on its way out; its status is 500 until another one is sent."""
+
+    def __init__(self, send: Send) -> None:
+        self.status = 500
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
 
 class _Request:
@@ -54,7 +87,7 @@ class TraceRequests:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_probe(scope):
             await self._app(scope, receive, send)
             return
         traceparent, span = tracing.enter(_given(scope), "", Kind.SERVER)
@@ -63,24 +96,17 @@ class TraceRequests:
         if span is None:
             await self._app(scope, receive, send)
             return
-        status = 500
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        answer = SentAnswer(send)
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, answer)
         finally:
             method, route = _method(scope), _route(scope)
             span.name = f"{method} {route}" if route else method
-            span.attributes |= {"http.request.method": method, "http.response.status_code": status}
+            span.attributes |= {"http.request.method": method, "http.response.status_code": answer.status}
             if route:
                 span.attributes["http.route"] = route
-            if status >= 500:
-                span.error = str(status)
+            if answer.status >= 500:
+                span.error = str(answer.status)
             tracing.finish(span)
 
 
@@ -92,7 +118,7 @@ def _given(scope: Scope) -> str | None:
 
 def _method(scope: Scope) -> str:
     method: str = scope["method"]
-    return method if METHOD.fullmatch(method) else "_OTHER"
+    return method if method in METHODS else "_OTHER"
 
 
 def _route(scope: Scope) -> str:

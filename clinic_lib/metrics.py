@@ -43,7 +43,8 @@ http_requests = counter(
     "clinic_http_requests_total",
     "requests",
     ("method", "route", "status"),
-    "Requests answered; `route` is the pattern, in the gateway the prefix, `none` where nothing is served.",
+    "Requests answered, without the kubelet's probes; `route` is the pattern, in the gateway the prefix, `none` where "
+    "nothing is served.",
     "`status` 5xx: the service's log. 503: `clinic_command_rejected_total`.",
 )
 http_seconds = histogram(

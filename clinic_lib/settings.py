@@ -2,10 +2,10 @@
 
 import ssl
 from datetime import timedelta
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from faststream.security import BaseSecurity, SASLScram512
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -16,6 +16,9 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 __all__ = ["AdminSettings", "ServiceSettings", "load_settings"]
 
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)]
+"""`info` is one, too."""
+
 
 class AdminSettings(BaseSettings):
     """Where a process serves its admin port, and how much it logs."""
@@ -25,7 +28,7 @@ class AdminSettings(BaseSettings):
     admin_host: str = "127.0.0.1"
     admin_port: int = Field(default=9080, ge=0, le=65535)
     admin_token: SecretStr | None = None
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
 
 
 class ServiceSettings(AdminSettings):

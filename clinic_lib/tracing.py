@@ -7,6 +7,7 @@ Source: https://www.w3.org/TR/trace-context/#traceparent-header
 
 import random
 import re
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import time_ns
@@ -75,6 +76,19 @@ def _can_be_sent(text: str) -> str:
 Headers = Annotated[Pairs, AfterValidator(_can_be_sent)]
 
 
+def _can_be_trusted(path: str) -> str:
+    """Read now and thrown away: a connection that can't be made would only be seen in spans that are missing."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise ValueError(f"must be a file with certificates in PEM, and {path} has none") from None
+    except OSError as exc:
+        raise ValueError(
+            f"must be a file with certificates in PEM, and {path} can't be read: {exc.strerror}"
+        ) from None
+    return path
+
+
 class TracingSettings(BaseSettings):
     """OpenTelemetry's own variables. Without an endpoint nothing is traced.
 
@@ -95,7 +109,7 @@ class TracingSettings(BaseSettings):
     otel_exporter_otlp_headers: Headers = ""
     otel_exporter_otlp_timeout: int = Field(default=10_000, ge=1)
     otel_exporter_otlp_compression: Literal["gzip", "none"] = "none"
-    otel_exporter_otlp_certificate: str | None = None
+    otel_exporter_otlp_certificate: Annotated[str, AfterValidator(_can_be_trusted)] | None = None
     otel_bsp_schedule_delay: int = Field(default=5_000, ge=1)
     otel_bsp_max_queue_size: int = Field(default=10_000, ge=1)
 

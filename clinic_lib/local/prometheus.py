@@ -1,15 +1,12 @@
 """A real Prometheus as a child process: scrapes every process of the stack, evaluates the project's rules."""
 
-import sys
 from pathlib import Path
 
 import aiohttp
 
-from clinic_lib.local import prometheus_package
-from clinic_lib.local.errors import StackError
+from clinic_lib.local import once, prometheus_package
 from clinic_lib.local.ports import LOOPBACK
 from clinic_lib.local.program import Launch, Say
-from clinic_lib.local.spawn import problem_of
 
 __all__ = ["Prometheus", "answers_at"]
 
@@ -36,16 +33,8 @@ class Prometheus:
 
     async def prepare(self, say: Say) -> Launch:
         """Fetches the program when it is not there."""
-        program = prometheus_package.find()
-        if program is None:
-            say("fetching Debian's package of it, once per machine")
-            # A process of its own, so that an end in the middle of it ends at once.
-            if problem := await problem_of(
-                sys.executable, "-m", "clinic_lib.local.prometheus_package", say=say
-            ):
-                raise StackError(problem.splitlines()[-1])
-            program = prometheus_package.find()
-            assert program is not None
+        why = "fetching Debian's package of it, once per machine"
+        program = await once.at_hand(prometheus_package.find, "clinic_lib.local.prometheus_package", why, say)
         self.folder.mkdir(parents=True, exist_ok=True)
         return Launch(
             command=(

@@ -1,21 +1,16 @@
 """Prometheus: the one on the PATH, otherwise Debian's package, unpacked once per machine into the user's cache.
 
-It is not installed, so nothing of the machine changes and root is not needed. It is unpacked into a folder beside the
-final one, which takes its name when it is whole.
+It is not installed, so nothing of the machine changes and root is not needed.
 Run as a module (`python -m clinic_lib.local.prometheus_package`) it fetches and tells what it does.
 """
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
-import platformdirs
-
 from clinic_lib.local.errors import StackError
+from clinic_lib.local.once import COMPLETE, kept, made, main
 
 __all__ = ["fetch", "find"]
 
@@ -49,21 +44,14 @@ def fetch() -> None:
         raise StackError(
             f"Prometheus comes as Debian's package, and there is no {missing[0]} here: {WAYS_OUT}."
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=PACKAGE, dir=target.parent) as work:
-        _download(Path(work))
-        package = next(Path(work).glob("*.deb"))
-        complete = Path(work, "complete")
-        _run("dpkg-deb", "--extract", str(package), str(complete))
-        try:
-            complete.rename(target)
-        except OSError:
-            if not target.exists():  # otherwise another process was faster
-                raise
+    with made(target) as work:
+        _download(work)
+        package = next(work.glob("*.deb"))
+        _run("dpkg-deb", "--extract", str(package), str(work / COMPLETE))
 
 
 def _folder() -> Path:
-    return platformdirs.user_cache_path("clinic") / PACKAGE
+    return kept(PACKAGE)
 
 
 def _download(folder: Path) -> None:
@@ -88,8 +76,4 @@ def _run(*command: str, folder: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end in the middle removes what was fetched
-    try:
-        fetch()
-    except StackError as exc:
-        sys.exit(str(exc))
+    main(fetch)

@@ -10,6 +10,7 @@ from clinic_lib.operate.errors import OperateError
 from clinic_lib.operate.letters import Letter, letter_table, loss_of, outcome_of, whole_letter
 from clinic_lib.operate.screen import AllPages, Limit, complain, say, show_json, show_table
 from clinic_lib.operate.services import Services
+from clinic_lib.plural import counted
 
 __all__ = ["dead_letters"]
 
@@ -132,7 +133,9 @@ def discard(
         ids = [letter]
     else:
         ids = [each["id"] for each in port.items("/admin/dead-letters", {"state": "malformed"}, None)]
-        complain([f"{len(ids)} malformed records of {service} will be gone; the log still has them."])
+        complain(
+            [f"{counted(len(ids), 'malformed record')} of {service} will be gone; the log still has them."]
+        )
     if not yes and ids:
         typer.confirm("Discard?", abort=True, err=True)
     outcomes = [port.delete(_path(each)) for each in ids]

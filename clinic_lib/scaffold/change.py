@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clinic_lib.plural import counted
 from clinic_lib.scaffold.errors import ScaffoldError
 
 __all__ = ["Change"]
@@ -32,7 +33,7 @@ class Change:
         yield from (f"new      {path}" for path in self.made)
         for path, text in self.changed.items():
             more = len(text.splitlines()) - len((self.folder / path).read_text().splitlines())
-            yield f"changed  {path}, {more} line{'' if more == 1 else 's'} more"
+            yield f"changed  {path}, {counted(more, 'line')} more"
 
     def write(self) -> None:
         for path, text in {**self.made, **self.changed}.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from clinic_lib.messages import Event
+from clinic_lib.plural import counted
 from clinic_lib.saga import Saga
 from clinic_lib.scaffold.errors import ScaffoldError, UnexpectedFileError
 
@@ -53,7 +54,7 @@ def read_contracts(folder: Path, system: str, saga: str | None) -> Contracts:
     module = _imported(folder, f"services.{system}.contracts")
     sagas = {each.name: each for each in vars(module).values() if isinstance(each, Saga)}
     if saga is None and len(sagas) != 1:
-        raise ScaffoldError(f"{path} has {len(sagas)} sagas: {_advice(sagas)}.")
+        raise ScaffoldError(f"{path} has {counted(len(sagas), 'saga')}: {_advice(sagas)}.")
     if saga is not None and saga not in sagas:
         raise ScaffoldError(f"{path} has no saga {saga}: {_advice(sagas)}.")
     chosen = sagas[saga] if saga else next(iter(sagas.values()))

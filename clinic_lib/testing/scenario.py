@@ -42,6 +42,11 @@ Stores = Callable[[Wiring, Clock], Store]
 
 Errand = Command | Event | Callable[["Scenario"], Command | Event | None]
 
+NO_ERRAND = (
+    "is nothing that people do: give when() a command or an event, such as PlaceOrder(seat_id=1, quantity=2), or a "
+    "function of the scenario that returns one, or None"
+)
+
 
 class Written(NamedTuple):
     """An event as an earlier version of its publisher wrote it."""
@@ -125,6 +130,7 @@ class Scenario(Outcome):
         """What people do while the system runs, one after another: send a command, or have an event published.
 
         A function is asked when its turn comes. A command to a process that died is sent again, under its key.
+        Raises `TypeError` for anything else.
         """
         self._world.errands += [self._errand(each) for each in errands]
         return self
@@ -194,11 +200,15 @@ class Scenario(Outcome):
         self._log.append(row)
 
     def _errand(self, errand: Errand) -> Callable[[], bool]:
+        if not isinstance(errand, Command | Event) and (isinstance(errand, type) or not callable(errand)):
+            raise TypeError(f"{_shown(errand)} {NO_ERRAND}")
         asked: list[Asked] = []
 
         def run() -> bool:
             if not asked:
                 thing = errand if isinstance(errand, Command | Event) else errand(self)
+                if not isinstance(thing, Command | Event | None):
+                    raise TypeError(f"{_shown(thing)}, which a function of when() returned, {NO_ERRAND}")
                 if isinstance(thing, Event):
                     self._publish(thing)
                 if not isinstance(thing, Command):
@@ -224,6 +234,10 @@ class Scenario(Outcome):
     def _send(self, asked: Asked) -> Asked:
         self._world.ask(asked, self._endpoints[type(asked.command)][0])
         return asked
+
+
+def _shown(thing: object) -> str:
+    return f"the class {thing.__name__}" if isinstance(thing, type) else repr(thing)
 
 
 def _answered(answer: Answer | Exception | None) -> Answered:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from clinic_lib.plural import counted
 from clinic_lib.wiring.choreography import Choreography
 from clinic_lib.wiring.findings import Finding
 
@@ -22,16 +23,15 @@ def tell(system: Choreography, found: Sequence[Finding]) -> None:
         console.print(Text(f"  {each.wrong}."))
         console.print(Text("\n".join(f"    {line}" for line in each.write.splitlines()), "green"))
     waivers = sum(len(service.waivers) for service in system.services.values())
-    size = f"{len(system.services)} services, {len(system.handlers)} functions, {len(system.events)} events"
-    console.print(
-        f"{system.system}: {size}, {_counted(waivers, 'waiver')}: {_counted(len(found), 'finding')}"
-    )
+    size = [
+        counted(len(system.services), "service"),
+        counted(len(system.handlers), "function"),
+        counted(len(system.events), "event"),
+        counted(waivers, "waiver"),
+    ]
+    console.print(f"{system.system}: {', '.join(size)}: {counted(len(found), 'finding')}")
 
 
 def as_json(found: Mapping[str, Sequence[Finding]]) -> str:
     findings = [{"system": system, **each.as_json()} for system, all_ in found.items() for each in all_]
     return json.dumps({"format": FORMAT, "findings": findings}, indent=1)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -15,6 +15,9 @@ VIEW_DELAY = 15.0
 CENSUS_AGE = 15 * MINUTE
 """Where counting takes long, the next look comes after twelve minutes at most, by design."""
 
+LATELY = 5 * MINUTE
+"""What was there between two looks counts, and a process that begins anew does not begin the wait anew."""
+
 
 def alerts(pace: Pace = REAL) -> list[Alert]:
     return [*_of_sagas(pace), *_of_the_outbox(pace), *_of_consumers(pace), *_of_letters(pace)]
@@ -109,10 +112,11 @@ def _of_consumers(pace: Pace) -> list[Alert]:
 
 
 def _of_letters(pace: Pace) -> list[Alert]:
+    lately = pace.span(LATELY)
     return [
         Alert(
             "DeadLetterStored",
-            letters.new(pace.span(HOUR)),
+            letters.new(pace.span(HOUR), lately=lately),
             "ticket",
             "{{ $labels.service }} gave up on {{ $value }} messages within the hour",
             "They are kept as {{ $labels.state }} dead letters; later messages of their keys wait behind them.",
@@ -120,7 +124,7 @@ def _of_letters(pace: Pace) -> list[Alert]:
         ),
         Alert(
             "DeadLettersLie",
-            f"{letters.given_up()} > 0",
+            f"{letters.given_up_lately(lately)} > 0",
             "ticket",
             "{{ $value }} {{ $labels.state }} dead letters of {{ $labels.service }} have lain for a day",
             "Nobody has redriven or discarded them.",
@@ -129,7 +133,7 @@ def _of_letters(pace: Pace) -> list[Alert]:
         ),
         Alert(
             "KeysParked",
-            f"{letters.parked()} > 0",
+            f"{letters.parked_lately(lately)} > 0",
             "ticket",
             "{{ $value }} keys wait in {{ $labels.service }}",
             "For half an hour now every message of theirs has waited behind a dead letter.",

@@ -5,18 +5,23 @@ window says that it matters, the short one ends the alert when the trouble does.
 Google's Site Reliability Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts".
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from infra.alerts.alert import Alert, Severity
 from infra.alerts.pace import DAY, HOUR, MINUTE, REAL, Pace
 from infra.queries import http, processes
-from infra.systems import Objective, Service
+from infra.systems import Service
 
-__all__ = ["BURNS", "SLOW_SHARE", "Burn", "alerts", "limit"]
+__all__ = ["BURNS", "FEWEST", "SLOW_SHARE", "Burn", "alerts", "limit"]
 
 SLOW_SHARE = 0.01
 """An objective's seconds are for 99 of 100 requests."""
+
+FEWEST = 5
+"""Requests that must have gone wrong in the long window: a service that is asked ten times an hour would otherwise
+wake somebody for a single one.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,35 +75,33 @@ def _burning(service: Service, pace: Pace) -> Iterator[Alert]:
     objective = service.objective
     if objective is None:
         return
-    matcher = http.of(service.label)
+    matcher, seconds = http.of(service.label), objective.seconds_p99
     failed_budget = 1 - objective.availability_percent / 100
     for burn in BURNS:
+        long, short = pace.span(burn.long), pace.span(burn.short)
+        failed = [http.failed_share(matcher, window=each) for each in (long, short)]
         yield _alert(
             f"ErrorBudgetBurns{burn.speed}",
-            _over_both(lambda window: http.failed_share(matcher, window=window), failed_budget, burn, pace),
+            _too_many(failed, limit(burn, failed_budget), http.failed(matcher, window=long)),
             service,
             burn,
             f"{service.label} answers too many requests with 5xx",
             f"of {objective.availability_percent} % availability",
         )
+        slow = [http.slow_share(seconds, matcher, window=each) for each in (long, short)]
         yield _alert(
             f"LatencyBudgetBurns{burn.speed}",
-            _over_both(_slow(objective, matcher), SLOW_SHARE, burn, pace),
+            _too_many(slow, limit(burn, SLOW_SHARE), http.slow(seconds, matcher, window=long)),
             service,
             burn,
-            f"too many requests to {service.label} take over {objective.seconds_p99} s",
-            f"of 99 % within {objective.seconds_p99} s",
+            f"too many requests to {service.label} take over {seconds} s",
+            f"of 99 % within {seconds} s",
         )
 
 
-def _slow(objective: Objective, matcher: str) -> Callable[[str], str]:
-    return lambda window: http.slow_share(objective.seconds_p99, matcher, window=window)
-
-
-def _over_both(share: Callable[[str], str], budget: float, burn: Burn, pace: Pace) -> str:
-    bound = f"{limit(burn, budget):.6g}"
-    long, short = share(pace.span(burn.long)), share(pace.span(burn.short))
-    return f"({long}) > {bound} and ({short}) > {bound}"
+def _too_many(shares: Iterable[str], bound: float, number: str) -> str:
+    """The shares are too large over both windows, and it is not about a handful of requests."""
+    return " and ".join([*(f"({share}) > {bound:.6g}" for share in shares), f"({number}) >= {FEWEST}"])
 
 
 def _alert(name: str, expression: str, service: Service, burn: Burn, summary: str, promise: str) -> Alert:

@@ -1,9 +1,20 @@
 """Requests: how many, how many in vain, how long. The same series locally and in the cluster."""
 
-from infra.queries.promql import WINDOW, per_second, quantile, total
+from infra.queries.promql import WINDOW, grown, per_second, quantile, total, up_to
 
-__all__ = ["by_status", "duration", "failed_share", "rejected", "requests", "slow_share", "upstream_duration"]
-__all__ += ["by_route", "upstream_failures"]
+__all__ = [
+    "by_route",
+    "by_status",
+    "duration",
+    "failed",
+    "failed_share",
+    "rejected",
+    "requests",
+    "slow",
+    "slow_share",
+    "upstream_duration",
+    "upstream_failures",
+]
 
 COUNT = "clinic_http_requests_total"
 SECONDS = "clinic_http_request_seconds"
@@ -34,9 +45,20 @@ def failed_share(*matchers: str, window: str = WINDOW) -> str:
 
 def slow_share(seconds: float, *matchers: str, window: str = WINDOW) -> str:
     """The share that took longer; `seconds` is one of the histogram's buckets."""
-    within = per_second(f"{SECONDS}_bucket", *matchers, f'le="{seconds:.15g}"', window=window)
+    within = per_second(f"{SECONDS}_bucket", *matchers, up_to(seconds), window=window)
     counted = total(per_second(f"{SECONDS}_count", *matchers, window=window), "service")
     return f"1 - {total(within, 'service')} / {counted}"
+
+
+def failed(*matchers: str, window: str) -> str:
+    """How many were answered with 5xx."""
+    return total(grown(COUNT, *matchers, 'status=~"5.."', window=window), "service")
+
+
+def slow(seconds: float, *matchers: str, window: str) -> str:
+    """How many took longer."""
+    within = total(grown(f"{SECONDS}_bucket", *matchers, up_to(seconds), window=window), "service")
+    return f"{total(grown(f'{SECONDS}_count', *matchers, window=window), 'service')} - {within}"
 
 
 def duration(share: float, *matchers: str) -> str:

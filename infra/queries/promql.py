@@ -1,6 +1,17 @@
 """The few forms of PromQL that the questions are made of."""
 
-__all__ = ["WINDOW", "grown", "highest", "latest", "per_second", "quantile", "select", "total"]
+__all__ = [
+    "WINDOW",
+    "grown",
+    "highest",
+    "latest",
+    "peak",
+    "per_second",
+    "quantile",
+    "select",
+    "total",
+    "up_to",
+]
 
 WINDOW = "$__rate_interval"
 """What a panel asks over: Grafana fills in four scrapes, or more where the panel shows a long time."""
@@ -20,6 +31,12 @@ def grown(metric: str, *matchers: str, window: str) -> str:
     return f"increase({select(metric, *matchers)}[{window}])"
 
 
+def up_to(bound: float) -> str:
+    """Matches the bucket of a histogram: Python's client and a Prometheus 3 write 1 second as `1.0`, others as `1`."""
+    written = f"{bound:.15g}"
+    return f'le="{written}"' if "." in written else f'le=~"{written}([.]0)?"'
+
+
 def total(expression: str, *by: str) -> str:
     return f"sum by ({', '.join(by)}) ({expression})"
 
@@ -32,6 +49,11 @@ def highest(expression: str, *by: str) -> str:
 def latest(metric: str, *matchers: str, by: tuple[str, ...]) -> str:
     """A gauge that is the same on every replica."""
     return highest(select(metric, *matchers), *by)
+
+
+def peak(metric: str, *matchers: str, by: tuple[str, ...], window: str) -> str:
+    """The highest that such a gauge was within a window."""
+    return highest(f"max_over_time({select(metric, *matchers)}[{window}])", *by)
 
 
 def quantile(

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from clinic_lib.errors import TransientError
+from clinic_lib.errors import ConfigurationError, TransientError
 from clinic_lib.logs import configure_logging, describe, logger, subject
 from clinic_lib.service import Service
+from clinic_lib.settings import AdminSettings, load_settings
 from clinic_lib.storage import Database
 from tests.core import shop
 from tests.core.shop import OrderConfirmed, OrderPlaced, PlaceOrder, SeatsReserved
@@ -161,3 +162,17 @@ def test_a_group_of_errors_tells_each(capfd: pytest.CaptureFixture[str]) -> None
     (line,) = lines(capfd.readouterr().err)
     assert "KeyError" in str(line["exception"])
     assert NAME not in str(line["exception"])
+
+
+@pytest.mark.parametrize("written", ["info", "Info", "INFO"])
+def test_a_level_may_be_written_small(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", written)
+
+    assert load_settings(AdminSettings).log_level == "INFO"
+
+
+def test_a_level_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+
+    with pytest.raises(ConfigurationError, match=r"LOG_LEVEL: Input should be 'DEBUG', 'INFO'"):
+        load_settings(AdminSettings)

@@ -227,6 +227,18 @@ async def test_requests_are_told_by_bounded_labels(shop_of_mine: Shop) -> None:
     ]
 
 
+async def test_the_kubelet_s_probes_are_no_requests(shop_of_mine: Shop) -> None:
+    order = await shop_of_mine.start("order")
+
+    for agent in ("kube-probe/1.33", "kube-probe/1.33", "curl/8.14"):
+        answer = await order.client.get("/orders", headers={"User-Agent": agent})
+        assert answer.status_code == 200
+
+    of = {"method": "GET", "route": "/orders"}
+    assert await order.value("clinic_http_requests_total", **of, status="200") == 1
+    assert await order.value("clinic_http_request_seconds_count", **of) == 1
+
+
 async def test_prometheus_may_ask_for_openmetrics(shop_of_mine: Shop) -> None:
     page = await shop_of_mine.start("page")
 

@@ -117,6 +117,8 @@ def test_a_share_of_traces_is_sampled_by_their_ids_alike_in_every_process() -> N
         ("OTEL_EXPORTER_OTLP_HEADERS", "price=5€"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "no pairs"),
         ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", __file__),
     ],
 )
 def test_a_wrong_variable_is_named(variable: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:

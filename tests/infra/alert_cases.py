@@ -9,7 +9,7 @@ from math import ceil
 
 from infra.alerts import events, kafka, mesh
 from infra.alerts.alert import Alert
-from infra.alerts.objective import BURNS, SLOW_SHARE, Burn, limit
+from infra.alerts.objective import BURNS, FEWEST, SLOW_SHARE, Burn, limit
 from infra.alerts.pace import DAY, HOUR, MINUTE
 from infra.systems import Service
 
@@ -64,6 +64,12 @@ def _burning(alert: Alert, service: Service) -> Iterator[Case]:
     over = until + burn.short + 2 * step
     ended = series(service, min(2 * limit(burn, budget), 1), until, step, rest=burn.short + 4 * step)
     yield Case("over", ended, step, over, fires=False)
+    # as many as count, or one less, and no other request: the shares are 1 over both windows
+    quiet = ceil(burn.long / step)
+    last = quiet * step + ceil(burn.lasts / step + 1) * step
+    for number, fires in ((FEWEST, True), (FEWEST - 1, False)):
+        few = _few_requests(service, number, quiet, slow=slow)
+        yield Case(f"{number} alone", few, step, last, fires)
 
 
 def _is_of(alert: Alert, burn: Burn) -> bool:
@@ -108,6 +114,24 @@ def _slow_requests(service: Service, share: float, until: float, step: float, re
     }
 
 
+def _few_requests(service: Service, number: int, quiet: int, *, slow: bool) -> Series:
+    """For `quiet` steps nobody asks anything; then so many requests go wrong in one."""
+    assert service.objective is not None
+    labels = f'service="{service.label}",method="GET",route="/"'
+    bad, none = f"0x{quiet - 1} {number}x20", f"0x{quiet + 20}"
+    if not slow:
+        return {
+            f'clinic_http_requests_total{{{labels},status="200"}}': none,
+            f'clinic_http_requests_total{{{labels},status="503"}}': bad,
+        }
+    bucket = f"clinic_http_request_seconds_bucket{{{labels}"
+    return {
+        f'{bucket},le="{service.objective.seconds_p99:g}"}}': none,
+        f'{bucket},le="+Inf"}}': bad,
+        f"clinic_http_request_seconds_count{{{labels}}}": bad,
+    }
+
+
 @dataclass(frozen=True)
 class Trouble:
     """What makes it fire, what does not, and when it begins, in seconds. A value a minute."""
@@ -143,6 +167,13 @@ def _over(series: str, bound: float) -> Trouble:
 
 def _counts(series: str) -> Trouble:
     return _gauge(series, 0, 1)
+
+
+def _counts_through_a_restart(series: str, alert: Alert) -> Trouble:
+    """Half way the process begins anew, and has nothing to tell for two minutes."""
+    half = round(alert.lasts / MINUTE / 2)
+    trouble = _counts(series)
+    return Trouble({series: f"0x{WELL} 1x{half} stale _ 1x2000"}, trouble.silent, trouble.begins)
 
 
 def _census_old(_: Alert) -> Trouble:
@@ -184,9 +215,9 @@ def _projection_behind(_: Alert) -> Trouble:
 
 
 def _letter_stored(_: Alert) -> Trouble:
-    """A third letter after two old ones, or the old ones alone."""
+    """A third letter after two old ones, redriven before anybody looks, or the old ones alone."""
     letters = "clinic_dead_letter_rows{service='seat',state='failed'}"
-    return Trouble({letters: "2x120 3x30"}, {letters: "2x150"}, 2 * HOUR)
+    return Trouble({letters: "2x120 3 2x30"}, {letters: "2x150"}, 2 * HOUR)
 
 
 def _disk_fills(_: Alert) -> Trouble:
@@ -220,8 +251,12 @@ OTHERS = {
     "ProjectionBehind": _projection_behind,
     "CensusOld": _census_old,
     "DeadLetterStored": _letter_stored,
-    "DeadLettersLie": lambda _: _counts("clinic_dead_letter_rows{service='seat',state='malformed'}"),
-    "KeysParked": lambda _: _counts("clinic_dead_letter_parked_keys{service='seat'}"),
+    "DeadLettersLie": lambda alert: _counts_through_a_restart(
+        "clinic_dead_letter_rows{service='seat',state='malformed'}", alert
+    ),
+    "KeysParked": lambda alert: _counts_through_a_restart(
+        "clinic_dead_letter_parked_keys{service='seat'}", alert
+    ),
     "KafkaDown": lambda _: _gone(
         "kafka_server_replicamanager_leadercount{namespace='kafka',pod='clinic-nodes-0'}"
     ),

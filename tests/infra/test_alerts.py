@@ -3,17 +3,21 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import prometheus_client
 import pytest
 import yaml
+from prometheus_client.openmetrics import exposition as openmetrics
 
+from clinic_lib import metrics
 from infra.alerts.alert import Alert, group_of, page_of
 from infra.alerts.pace import DAY, HOUR, Pace
 from infra.observability_page import PAGE, with_tables
 from infra.observe import all_alerts, all_boards, main, write
+from infra.queries.promql import per_second, total, up_to
 from infra.recording import ROOT, Program, record, stack_config
 from infra.systems import SYSTEMS, Objective, Service
 from tests.infra.alert_cases import Case, cases_of
@@ -108,6 +112,47 @@ def _promtools(alert: Alert, cases: list[Case]) -> dict[str, Any]:
             for case in cases
         ],
     }
+
+
+@pytest.mark.parametrize(("bound", "written"), [("1", 1.0), ("1.0", 1.0), ("0.5", 0.5), ("5.0", 5.0)])
+def test_a_bucket_is_found_however_its_bound_is_written(bound: str, written: float, tmp_path: Path) -> None:
+    """Python's client and a Prometheus 3 write `1.0`; other clients, and what an older server has stored, `1`."""
+    of = 'clinic_http_request_seconds_bucket{service="seat",le='
+    others = {f'{of}"{each}"}}': "1+1x10" for each in ("0.1", "10.0", "15.0", "100", "+Inf")}
+    case = {
+        "interval": "1m",
+        "input_series": [
+            {"series": name, "values": values}
+            for name, values in {f'{of}"{bound}"}}': "0+60x10", **others}.items()
+        ],
+        "promql_expr_test": [
+            {
+                "expr": total(
+                    per_second("clinic_http_request_seconds_bucket", up_to(written), window="5m"), "service"
+                ),
+                "eval_time": "10m",
+                "exp_samples": [{"labels": '{service="seat"}', "value": 1}],
+            }
+        ],
+    }
+    file = tmp_path / "bounds.yaml"
+    file.write_text(yaml.safe_dump({"tests": [case]}))
+
+    promtool("test", "rules", file)
+
+
+@pytest.mark.parametrize("encoder", [prometheus_client.generate_latest, openmetrics.generate_latest])
+def test_every_objective_is_a_bucket_that_services_export(encoder: Callable[[Any], bytes]) -> None:
+    metrics.http_seconds.labels("objective", "GET", "/").observe(0.1)
+    exported = set(
+        re.findall(r'request_seconds_bucket{.*le="([^"]+)"', encoder(metrics.http_seconds).decode())
+    )
+
+    objectives = {each.objective.seconds_p99 for each in SERVICES.values() if each.objective}
+    for seconds in objectives | {1.0, 5.0}:
+        regex, pattern = re.findall(r'le=(~?)"(.*)"', up_to(seconds))[0]
+        wanted = re.compile(pattern if regex else re.escape(pattern))
+        assert [float(each) for each in exported if wanted.fullmatch(each)] == [seconds]
 
 
 def test_every_alert_has_its_page_and_every_page_its_alert() -> None:

@@ -19,6 +19,9 @@ PACE = Pace(factor=30)
 """Here an hour passes in two minutes: a `for` of two minutes takes 4 s, the short window of five minutes 10 s, and an
 event is old after 2 s. The rules are made by the functions that make the real ones, and differ in nothing else."""
 
+FEW_COMMANDS = {"WAITING_COMMANDS": "8"}
+"""So many wait at a service at most, so that a test can send more than it takes."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -37,7 +40,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         ]
     }
     with (
-        running_clinic(tmp_path_factory.mktemp("clinic")) as clinic,
+        running_clinic(tmp_path_factory.mktemp("clinic"), variables=FEW_COMMANDS) as clinic,
         samples.served(SAMPLES_PORT) as cluster,
         running(
             tmp_path_factory.mktemp("prometheus"),

@@ -15,7 +15,7 @@ from services.reservation.demo import main as reservation_demo
 from tests.scenarios.clinic import Clinic, Order, Visit, create_seats
 from tests.scenarios.kafka_log import append, read_log
 
-__all__ = ["ask", "everything", "load", "poison"]
+__all__ = ["ask", "everything", "load", "poison", "register"]
 
 TOO_LARGE = 2**70
 """No column takes it."""
@@ -66,6 +66,12 @@ def load(clinic: Clinic, *, seconds: float, workers: int = 2) -> None:
 def ask(clinic: Clinic, path: str, *, seconds: float, workers: int = 2) -> None:
     """GETs, whatever they answer."""
     _repeat(clinic, lambda client: client.get(path), seconds, workers)
+
+
+def register(clinic: Clinic, *, seconds: float, workers: int) -> None:
+    """Patients, whatever they are answered."""
+    patient = {"patient": {"name": "Ada Byron", "birth_date": "1985-12-10"}, "symptoms": "cough"}
+    _repeat(clinic, lambda client: client.post("/receptions", json=patient), seconds, workers)
 
 
 def _repeat(clinic: Clinic, one: Callable[[httpx2.Client], object], seconds: float, workers: int) -> None:

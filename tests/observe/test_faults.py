@@ -15,13 +15,14 @@ import pytest
 
 from infra.queries import consumers, http, letters, outbox, processes
 from tests.observe.conftest import Watched
-from tests.observe.happenings import ask, load, poison
-from tests.scenarios.clinic import eventually
+from tests.observe.happenings import ask, load, poison, register
+from tests.scenarios import databases
+from tests.scenarios.clinic import Clinic, eventually
 
 pytestmark = pytest.mark.timeout(180)
 
 TOLD_WITHIN_SECONDS = 45
-GATEWAY = 'service="gateway"'
+GATEWAY, RECEPTION = 'service="gateway"', 'service="reception"'
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +74,38 @@ def test_a_service_that_is_down_is_seen_and_told_and_so_are_the_errors_that_call
     eventually(lambda: not told(watched, "ServiceDown", "diagnosis") or None, within=TOLD_WITHIN_SECONDS)
 
 
+def test_answers_that_take_long_are_seen_and_told(watched: Watched) -> None:
+    """For most of the time somebody holds the table that callers ask for."""
+    assert not told(watched, "LatencyBudgetBurnsFast", "reception")
+    asked = meanwhile(lambda: ask(watched.clinic, "/receptions?limit=1", seconds=20, workers=10))
+    with asked, meanwhile(lambda: hold(watched.clinic, "reception", times=20)):
+        shows(watched, http.duration(0.99, RECEPTION), lambda seconds: seconds is not None and seconds > 0.5)
+        tells(watched, "LatencyBudgetBurnsFast", "reception")
+
+    assert not told(watched, "ErrorBudgetBurnsFast", "reception")
+
+
+def test_more_commands_than_a_service_takes_are_seen_and_told(watched: Watched) -> None:
+    """Somebody holds its table meanwhile, so that they wait; what finds no room is turned away."""
+    assert not told(watched, "ErrorBudgetBurnsFast", "reception")
+
+    sent = meanwhile(lambda: register(watched.clinic, seconds=15, workers=20))
+    with sent, meanwhile(lambda: hold(watched.clinic, "reception", times=15)):
+        shows(watched, http.rejected("reception"), lambda rate: rate is not None and rate > 0)
+        shows(watched, http.failed_share(RECEPTION), lambda share: share is not None and share > 0.1)
+        tells(watched, "ErrorBudgetBurnsFast", "reception")
+
+
+def hold(clinic: Clinic, table: str, *, times: int) -> None:
+    """Nobody reads a service's table meanwhile."""
+    for _ in range(times):
+        databases.ask(
+            clinic,
+            table,
+            f"do $$ begin lock table {table} in access exclusive mode; perform pg_sleep(0.9); end $$",
+        )
+
+
 def test_a_poisoned_record_is_seen_and_told(watched: Watched) -> None:
     given_up = f"sum({letters.given_up()})"
     before = watched.prometheus.value(given_up) or 0
@@ -85,7 +118,7 @@ def test_a_poisoned_record_is_seen_and_told(watched: Watched) -> None:
 
 def test_events_that_do_not_leave_their_service_are_seen_and_told(watched: Watched) -> None:
     """The broker is paused, so that the relay waits: commands are taken as ever."""
-    oldest = outbox.oldest('service="reception"')
+    oldest = outbox.oldest(RECEPTION)
     assert not told(watched, "OutboxOld", "reception")
     pids = watched.clinic.pids("kafka")
     if not pids:

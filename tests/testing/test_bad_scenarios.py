@@ -34,3 +34,20 @@ def test_a_scenario_has_services_each_once(services: tuple[Any, ...]) -> None:
 def test_time_passes_forwards() -> None:
     with pytest.raises(ValueError, match="time only passes forwards"):
         Scenario(shop.seat_service).advance(minutes=-1)
+
+
+@pytest.mark.parametrize(
+    ("errand", "sentence"),
+    [
+        ("x", r"^'x' is nothing that people do: give when\(\) a command or an event"),
+        (shop.Seat(1, 3), r"^Seat\(.* is nothing that people do"),
+        (shop.PlaceOrder, r"^the class PlaceOrder is nothing that people do"),
+        (lambda scenario: "x", r"^'x', which a function of when\(\) returned, is nothing that people do"),
+    ],
+    ids=["text", "row", "class", "function"],
+)
+def test_what_people_do_is_a_command_or_an_event(errand: Any, sentence: str) -> None:
+    scenario = Scenario(shop.order_service)
+
+    with pytest.raises(TypeError, match=sentence):
+        scenario.when(errand).run()

@@ -12,6 +12,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from clinic_lib.wiring import report
+from clinic_lib.wiring.choreography import Choreography
+from tests.wiring import market
 from tests.wiring.copies import Copy
 
 SEAT = "services/reservation/seat/app.py"
@@ -36,6 +39,12 @@ def test_nothing_found_is_0_and_a_line_for_each_system(copy: Copy) -> None:
         "clinic: 4 services, 20 functions, 12 events, 1 waiver: no findings",
         "reservation: 3 services, 13 functions, 6 events, no waivers: no findings",
     ]
+
+
+def test_what_is_one_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    report.tell(Choreography([market.manifest(market.buy())]), [])
+
+    assert capsys.readouterr().out == "market: 1 service, 1 function, 1 event, no waivers: no findings\n"
 
 
 def test_a_finding_is_1_and_says_rule_place_what_is_wrong_and_what_to_write(copy: Copy) -> None:

@@ -1,7 +1,7 @@
 """Answers: what each of the library's statements does with the tables of a service.
 
 One function stands for one statement, takes its parameters, and gives rows with its columns. They say what
-PostgreSQL does, and decide nothing: `tests/core/contract.py` has both answer the same questions.
+PostgreSQL does, and decide nothing: `tests/core/contract` has both answer the same questions.
 """
 
 from collections.abc import Iterable

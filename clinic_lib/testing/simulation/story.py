@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clinic_lib.plural import counted
+
 __all__ = ["LONGEST", "Line", "told"]
 
 LONGEST = 12
@@ -31,6 +33,6 @@ def told(lines: Sequence[Line], end: str) -> str:
         room = most - 1 - len(heavy)
         shown = sorted({*heavy, *light[: room // 2], *light[len(light) - (room - room // 2) :]})
         gap = next(n for n in range(len(kept)) if n not in shown)
-        left_out = Line("…", f"{len(lines) - len(shown)} lines more")
+        left_out = Line("…", f"{counted(len(lines) - len(shown), 'line')} more")
         kept = [left_out if n == gap else kept[n] for n in sorted([*shown, gap])]
     return "\n".join([*map(str, kept), end])
