@@ -21,7 +21,7 @@ COPY clinic_lib clinic_lib
 COPY services services
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    APP=${APP} HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
+    APP=${APP} COMMIT=${COMMIT} HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
 RUN test -n "${APP}" && python -m compileall -q clinic_lib services
 USER 10001:10001
 EXPOSE 8080 9080

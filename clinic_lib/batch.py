@@ -28,7 +28,7 @@ from clinic_lib import (
 from clinic_lib.claims import Claims
 from clinic_lib.compensation import Barrier
 from clinic_lib.decision import decide, done_events
-from clinic_lib.delivery import CommandDelivery, Commands, Delivery, Discard, Poll, Redrive, Work, values_of
+from clinic_lib.delivery import Commands, Delivery, Discard, Poll, Redrive, Work, values_of
 from clinic_lib.desk import Desk
 from clinic_lib.encoding import Encoder
 from clinic_lib.errors import NotFoundError
@@ -182,11 +182,7 @@ class Batch:
         """A command may name a row without naming its saga: the row knows. Its key never changes."""
         if not isinstance(self.work, Commands):
             return
-        waiting = [
-            (each, each.key_load)
-            for each in deliveries
-            if isinstance(each, CommandDelivery) and each.key_load is not None
-        ]
+        waiting = [(each, each.key_load) for each in deliveries if each.key_load is not None]
         for load in {load for _, load in waiting}:
             table = row_table(load.row)
             mine = [each for each, own in waiting if own == load]

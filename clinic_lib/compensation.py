@@ -24,7 +24,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-from clinic_lib.arrays import Array
+from clinic_lib.arrays import Array, any_of
 from clinic_lib.storage import LIBRARY, SCHEMA, Transaction
 
 __all__ = ["Barrier", "Run", "load", "save"]
@@ -48,7 +48,7 @@ barrier = Table(
 
 LOAD = f"""
 select saga, step, message_id, state, done_type, done, done_version, place from {SCHEMA}.barrier
-where saga = any($1::text::text[]) and step = any($2::text::text[]) order by place for update
+where saga = {any_of(1, "text")} and step = {any_of(2, "text")} order by place for update
 """
 
 SAVE = f"""
@@ -114,7 +114,7 @@ class Barrier:
 async def load(transaction: Transaction, sagas: Collection[str], steps: Collection[str]) -> Barrier:
     """The runs of `steps` in `sagas`; the caller holds the sagas' locks. One statement."""
     result = Barrier()
-    for row in await transaction.fetch(LOAD, Array(sagas), Array(steps)):
+    for row in await transaction.fetch(LOAD, Array("text", sagas), Array("text", steps)):
         run = Run(*row)
         result.runs[run.saga, run.step].append(run)
     return result
@@ -124,11 +124,11 @@ async def save(transaction: Transaction, runs: Collection[Run]) -> None:
     """Store new runs and new states. One statement."""
     await transaction.execute(
         SAVE,
-        Array(run.saga for run in runs),
-        Array(run.step for run in runs),
-        Array(run.message_id for run in runs),
-        Array(run.state for run in runs),
-        Array(run.done_type for run in runs),
+        Array("text", (run.saga for run in runs)),
+        Array("text", (run.step for run in runs)),
+        Array("uuid", (run.message_id for run in runs)),
+        Array("text", (run.state for run in runs)),
+        Array("text", (run.done_type for run in runs)),
         [run.done for run in runs],
-        Array(run.done_version for run in runs),
+        Array("integer", (run.done_version for run in runs)),
     )

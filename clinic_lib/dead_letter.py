@@ -160,7 +160,7 @@ class DeadLetter:
 
 async def parked(transaction: Transaction, keys: Collection[str]) -> set[str]:
     """Those of `keys` that wait behind a dead letter; the caller holds the keys' locks."""
-    return {row[0] for row in await transaction.fetch(PARKED, Array(keys))}
+    return {row[0] for row in await transaction.fetch(PARKED, Array("text", keys))}
 
 
 async def store(transaction: Transaction, letters: Sequence[DeadLetter]) -> None:

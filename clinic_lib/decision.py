@@ -17,7 +17,7 @@ from clinic_lib.errors import NotFoundError
 from clinic_lib.failure import must_repeat, set_aside, settle_letter, wait_behind
 from clinic_lib.handlers import Handler, Load, Parameter
 from clinic_lib.logs import subject
-from clinic_lib.messages import Event, is_event
+from clinic_lib.messages import Event
 from clinic_lib.outbox import Outgoing
 from clinic_lib.rows import Image, row_table
 from clinic_lib.tally import Outcome
@@ -104,7 +104,7 @@ def _publish(delivery: Delivery, desk: Desk, journal: Journal) -> None:
 
 def _is_news(delivery: Delivery, desk: Desk) -> bool:
     """An event of another service's that the ledger has not seen; a letter was seen when it came, once readable."""
-    if not is_event(type(delivery.message)) or delivery.envelope.source == desk.encoder.source:
+    if not isinstance(delivery.message, Event) or delivery.envelope.source == desk.encoder.source:
         return False
     return delivery.letter is None or delivery.letter.state == "malformed"
 
@@ -221,7 +221,7 @@ async def _call(
     results = _several(result)
     outcome: Outcome = "done"
     for each in results:
-        if is_event(type(each)):
+        if isinstance(each, Event):
             if each.declaration.failure:
                 outcome = "failure"
             outgoing = desk.encoder.encode(each, delivery.envelope)

@@ -5,7 +5,6 @@ Sources: https://spec.openapis.org/oas/v3.1.1 and https://www.asyncapi.com/docs/
 
 import re
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -22,6 +21,7 @@ from clinic_lib.messages import Event
 from clinic_lib.problems import PROBLEM_SCHEMA, title_of
 from clinic_lib.queries import DEFAULT_LIMIT, FILTER_TEXT, LARGEST_ID, LARGEST_LIMIT, Query
 from clinic_lib.saga import notices_of
+from clinic_lib.version import library_version
 
 __all__ = ["asyncapi", "openapi", "route"]
 
@@ -66,7 +66,7 @@ def openapi(service: Described, commands: Sequence[CommandEndpoint]) -> dict[str
     schemas = _schemas(models, "serialization") | _schemas([each.body for each in commands], "validation")
     written: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": service.name, "version": _version()},
+        "info": {"title": service.name, "version": library_version()},
         "paths": paths,
         "components": {"schemas": {"Problem": PROBLEM_SCHEMA} | schemas},
     }
@@ -97,7 +97,7 @@ def asyncapi(service: Described) -> dict[str, Any]:
             }
     document = {
         "asyncapi": "3.0.0",
-        "info": {"title": service.name, "version": _version()},
+        "info": {"title": service.name, "version": library_version()},
         "defaultContentType": "application/cloudevents+json",
         "channels": {
             topic: {
@@ -253,14 +253,6 @@ def _words(path: str) -> str:
 
 def _summary(documented: object) -> str:
     return (documented.__doc__ or "").strip().split("\n")[0]
-
-
-def _version() -> str:
-    """The library's; in an image that has its folder, but not the package, nobody knows it."""
-    try:
-        return version("clinic-lib")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def route(path: str, document: dict[str, Any]) -> Route:

@@ -19,14 +19,14 @@ TIME, TRACE, DATA = b'"time":"', b'"traceparent":"', b'"dataversion":'
 
 
 class _Form(NamedTuple):
-    """What all events of one class have in common within a transaction; `kind` and `version` are parts of JSON."""
+    """What all events of one class have in common within a transaction; `head` and `tail` are parts of JSON."""
 
     type: str
     topic: str
     aggregate: str
     key: str
-    kind: str
-    version: str
+    head: str
+    tail: str
 
 
 @dataclass(slots=True)
@@ -72,8 +72,8 @@ class Encoder:
         trace = f'"traceparent":"{cause.traceparent}",' if cause.traceparent else ""
         data = event.__pydantic_serializer__.to_json(event)
         head = (
-            f'{{"specversion":"1.0","id":"{message_id}",{form.kind},"subject":{orjson.dumps(subject).decode()},'
-            f'"correlationid":"{cause.correlation_id}","causationid":"{cause.message_id}",{trace}{form.version}'
+            f'{{"specversion":"1.0","id":"{message_id}",{form.head},"subject":{orjson.dumps(subject).decode()},'
+            f'"correlationid":"{cause.correlation_id}","causationid":"{cause.message_id}",{trace}{form.tail}'
         )
         return Outgoing(
             message_id,

@@ -81,13 +81,13 @@ async def receive(
     partitions = sorted(next_offsets)
     rows = await transaction.fetch(
         RECEIVE,
-        Array(log for log, _ in partitions),
-        Array(partition for _, partition in partitions),
-        Array(next_offsets[each] for each in partitions),
-        Array(message_id for message_id, _ in arrived),
-        Array(position.log for _, position in arrived),
-        Array(position.partition for _, position in arrived),
-        Array(position.offset for _, position in arrived),
+        Array("text", (log for log, _ in partitions)),
+        Array("integer", (partition for _, partition in partitions)),
+        Array("bigint", (next_offsets[each] for each in partitions)),
+        Array("uuid", (message_id for message_id, _ in arrived)),
+        Array("text", (position.log for _, position in arrived)),
+        Array("integer", (position.partition for _, position in arrived)),
+        Array("bigint", (position.offset for _, position in arrived)),
     )
     return {row[0] for row in rows}
 

@@ -6,8 +6,8 @@ of services that are stuck, and by the timer, which takes the deadline away in t
 `deadline_reached`. So each instance has ended, runs, is overdue, or is known to be stuck; none is forgotten.
 """
 
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -123,8 +123,9 @@ returning 1
 """
 
 
-STARTED = 7
-"""Which of the columns of `BEGIN` is data."""
+BEGUN = ("text", "text", "text", "uuid", "uuid", "timestamptz", "timestamptz", "bytea", "integer")
+CHANGED = ("text", "text", "text", "timestamptz", "text", "text")
+"""Of which kinds the columns of `BEGIN` and `CHANGE` are."""
 
 
 class Due(NamedTuple):
@@ -142,8 +143,8 @@ async def save(transaction: Transaction, ledger: Ledger) -> None:
     """Store what became of the instances; the caller holds their keys' locks. One statement for those that
     began, one for those that changed.
     """
-    begun: list[tuple[object, ...]] = []
-    changed: list[tuple[object, ...]] = []
+    begun: list[tuple[Any, ...]] = []
+    changed: list[tuple[Any, ...]] = []
     for (name, key), each in ledger.changes.items():
         if each.start is not None:
             begun.append((name, key, each.subject, *each.start))
@@ -152,16 +153,16 @@ async def save(transaction: Transaction, ledger: Ledger) -> None:
             freed = orjson.dumps(list(each.freed)).decode() if each.freed else "[]"
             changed.append((name, key, each.state, each.ended_at, stuck, freed))
     if begun:
-        await transaction.execute(BEGIN, *_columns(begun, STARTED))
+        await transaction.execute(BEGIN, *_arrays(BEGUN, begun))
     if changed:
-        for name, state, seconds in await transaction.fetch(CHANGE, *_columns(changed)):
+        for name, state, seconds in await transaction.fetch(CHANGE, *_arrays(CHANGED, changed)):
             if seconds is not None:  # it ended now, for the first time
                 ledger.durations[name, state].append(max(0.0, seconds))
 
 
-def _columns(rows: list[tuple[object, ...]], data: int | None = None) -> list[list[object]]:
-    """Arrays; the column at `data` is of bytes."""
-    return [list(each) if n == data else Array(each) for n, each in enumerate(zip(*rows, strict=True))]
+def _arrays(kinds: Sequence[str], rows: list[tuple[Any, ...]]) -> list[list[Any]]:
+    columns = zip(kinds, zip(*rows, strict=True), strict=True)
+    return [list(values) if kind == "bytea" else Array(kind, values) for kind, values in columns]
 
 
 async def load_ended(transaction: Transaction, deadlines: Iterable[Event], ledger: Ledger) -> None:

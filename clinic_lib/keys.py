@@ -34,7 +34,7 @@ def saga_of(key: str) -> str:
 
 async def lock(transaction: Transaction, keys: Collection[str]) -> str:
     """Wait for the locks of `keys`, held until the transaction ends; return the transaction's id."""
-    (row,) = await transaction.fetch(LOCK, Array(sorted(map(number_of, keys))))
+    (row,) = await transaction.fetch(LOCK, Array("bigint", sorted(map(number_of, keys))))
     return str(row[0])
 
 

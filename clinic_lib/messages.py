@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
@@ -33,7 +32,6 @@ __all__ = [
     "Text",
     "Upcaster",
     "fast_uuid",
-    "is_event",
     "holds_nul",
     "new_message_id",
     "valid_traceparent",
@@ -220,14 +218,6 @@ class Event(Message):
     def subject(self) -> str:
         """The saga's id as text: CloudEvents' subject, the outbox's aggregateid and the Kafka key."""
         return str(getattr(self, self.declaration.key))
-
-
-def _is_event(kind: type) -> bool:
-    return issubclass(kind, Event)
-
-
-is_event: Callable[[type], bool] = lru_cache(maxsize=4096)(_is_event)
-"""Whether instances of a class are events: pydantic's own answer to that costs as much as making one."""
 
 
 class Envelope(NamedTuple):

@@ -5,9 +5,8 @@ names that the code declares, patterns of routes, numbers of partitions; never a
 `python -m clinic_lib.metrics > docs/metrics.md` writes the table of all of them.
 """
 
-from importlib.metadata import version
-
 from clinic_lib.metric import counter, gauge, histogram, shared_gauge, table
+from clinic_lib.version import library_version
 
 __all__ = ["say_version"]
 
@@ -284,13 +283,17 @@ spans_dropped = counter(
     "The collector; `otlp.send_failed` in the log.",
 )
 build_info = gauge(
-    "clinic_build_info", "1", ("version",), "Always 1: which version of the library runs.", "—"
+    "clinic_build_info",
+    "1",
+    ("version",),
+    "Always 1: which version of the library runs; in an image, the commit that it was built from.",
+    "—",
 )
 
 
 def say_version(service: str) -> None:
     """Let `clinic_build_info` name the library that this process runs with."""
-    build_info.labels(service, version("clinic-lib")).set(1)
+    build_info.labels(service, library_version()).set(1)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, Uuid, func
 
-from clinic_lib.arrays import Array
+from clinic_lib.arrays import Array, any_of
 from clinic_lib.storage import LIBRARY, SCHEMA, Storage, Transaction
 
 __all__ = ["Outlet", "OutboxRow", "Outgoing", "delete", "insert", "overdue"]
@@ -40,7 +40,7 @@ COLUMNS = "id, message_id, topic, aggregateid, type, payload"
 
 INSERT = f"""
 with gone as (
-    delete from {SCHEMA}.outbox where id = any($1::text::bigint[])
+    delete from {SCHEMA}.outbox where id = {any_of(1, "bigint")}
 ), events as (
     select * from unnest($2::text::uuid[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[],
             $7::bytea[])
@@ -54,7 +54,7 @@ select id, message_id, null as topic, null as aggregateid, null as type, null::b
 union all
 select {COLUMNS} from {SCHEMA}.outbox
 where (aggregateid, aggregatetype) in (select aggregateid, aggregatetype from events)
-    and id <> all($1::text::bigint[])
+    and id not in (select each from unnest($1::text::bigint[]) as each)
 """
 
 DELETE = f"delete from {SCHEMA}.outbox where id = any($1::bigint[])"
@@ -119,12 +119,12 @@ async def insert(
     """Store `events`, delete what was `sent`; return the new rows and, before them, older ones of their keys."""
     rows = await transaction.fetch(
         INSERT,
-        Array(sent),
-        Array(event.message_id for event in events),
-        Array(event.topic for event in events),
-        Array(event.aggregatetype for event in events),
-        Array(event.aggregateid for event in events),
-        Array(event.type for event in events),
+        Array("bigint", sent),
+        Array("uuid", (event.message_id for event in events)),
+        Array("text", (event.topic for event in events)),
+        Array("text", (event.aggregatetype for event in events)),
+        Array("text", (event.aggregateid for event in events)),
+        Array("text", (event.type for event in events)),
         [event.payload for event in events],
     )
     by_id = {event.message_id: event for event in events}

@@ -7,7 +7,6 @@ undone function's rows are set back to.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -17,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Mapper
 
-from clinic_lib.arrays import TRAVELS_AS_TEXT, Array
+from clinic_lib.arrays import Array, any_of, kind_of
 from clinic_lib.errors import WiringError
 from clinic_lib.storage import Transaction
 
@@ -51,7 +50,7 @@ class RowTable:
         self.key = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
         self.id_column = mapper.primary_key[0].name
         self.types = {name: _type(row, column) for name, column in zip(self.names, columns, strict=True)}
-        self.as_text = {name: bool(TRAVELS_AS_TEXT.fullmatch(each)) for name, each in self.types.items()}
+        self.kinds = {name: kind_of(each) for name, each in self.types.items()}
         self.columns = {name: QUOTE(column.name) for name, column in zip(self.names, columns, strict=True)}
         self.is_json = tuple(isinstance(column.type, JSON | JSONB) for column in columns)
         self.sql_name = DIALECT.identifier_preparer.format_table(table)
@@ -101,7 +100,7 @@ class RowTable:
     async def load(self, transaction: Transaction, wanted: Wanted, *, lock: bool = True) -> list[Any]:
         """The rows that `wanted` names, in the order of their keys, locked. One statement."""
         groups = tuple(sorted(wanted))
-        statement = self.select(*groups, lock=lock)
+        statement = self.loading(*groups, lock=lock)
         arguments = [
             self._array(name, values)
             for group in groups
@@ -109,7 +108,7 @@ class RowTable:
         ]
         return [self.make(tuple(row)) for row in await transaction.fetch(statement, *arguments)]
 
-    def select(self, *groups: tuple[str, ...], lock: bool = True) -> str:
+    def loading(self, *groups: tuple[str, ...], lock: bool = True) -> str:
         """The statement that loads rows by these groups of columns."""
         statement = self.statements.get((groups, lock))
         if statement is None:
@@ -120,26 +119,33 @@ class RowTable:
         place = 0
         conditions = []
         for group in groups:
-            arrays = []
-            for name in group:
-                place += 1
-                arrays.append(self._parameter(place, name))
+            first, place = place + 1, place + len(group)
             if len(group) == 1:
-                conditions.append(f"{self.columns[group[0]]} = any({arrays[0]})")
+                conditions.append(f"{self.columns[group[0]]} = {self._any(place, group[0])}")
             else:
                 names = ", ".join(self.columns[name] for name in group)
-                conditions.append(f"({names}) in (select * from unnest({', '.join(arrays)}))")
+                arrays = ", ".join(self._parameter(n, name) for n, name in enumerate(group, first))
+                conditions.append(f"({names}) in (select * from unnest({arrays}))")
         return (
             f"select {self.selected} from {self.sql_name} where {' or '.join(conditions)} "
             f"order by {self.key_list}{' for update' if lock else ''}"
         )
 
     def _array(self, name: str, values: Iterable[object]) -> list[object]:
-        return Array(values) if self.as_text[name] else list(values)
+        kind = self.kinds[name]
+        if kind is None:
+            return list(values)
+        try:
+            return Array(kind, values)
+        except (TypeError, ValueError) as exc:
+            raise TypeError(f"{self.table.name}.{name}: {exc}") from exc
 
     def _parameter(self, place: int, name: str) -> str:
         """An array of the column's type, as `_array` gives it."""
-        return f"${place}::{'text::' if self.as_text[name] else ''}{self.types[name]}[]"
+        return f"${place}::{'text::' if self.kinds[name] else ''}{self.types[name]}[]"
+
+    def _any(self, place: int, name: str) -> str:
+        return any_of(place, self.types[name]) if self.kinds[name] else f"any({self._parameter(place, name)})"
 
     @property
     def selected(self) -> str:
@@ -159,16 +165,19 @@ class RowTable:
 
     async def save(self, transaction: Transaction, changed: list[Image], new: list[Image]) -> None:
         """Update `changed` and insert `new` rows. One statement; a new row that exists is an error."""
-        known = Array([True] * len(changed) + [False] * len(new))
+        known = Array("boolean", [True] * len(changed) + [False] * len(new))
         columns = zip(self.names, zip(*changed, *new, strict=True), strict=True)
-        await transaction.execute(self.write, known, *(self._array(name, values) for name, values in columns))
+        await transaction.execute(
+            self.saving(), known, *(self._array(name, values) for name, values in columns)
+        )
 
-    @cached_property
-    def write(self) -> str:
-        """The statement that saves.
+    def saving(self) -> str:
+        """The statement that saves, made once.
 
         The planner knows nothing of an array's length, so the key's index is what it must be led to.
         """
+        if "save" in self.statements:
+            return self.statements["save"]
         parameters = ", ".join(self._parameter(n, name) for n, name in enumerate(self.names, 2))
         rest = [name for name in self.names if name not in self.key]
         update = ""
@@ -257,6 +266,7 @@ class Rows:
     def remove(self, instance: Any) -> None:
         table = row_table(type(instance))
         self._new.discard(id(instance))
+        self._handed_out.pop(id(instance), None)
         del self._by_key[table.row][table.key_of(instance.__dict__)]
         for (row, column), index in self._by_column.items():
             if row is table.row:

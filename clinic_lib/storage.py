@@ -156,6 +156,8 @@ class Database:
                     "idle_in_transaction_session_timeout": f"{idle_seconds}s",
                     # the same while the server can't get rid of a large result: that is not idle
                     "tcp_user_timeout": f"{idle_seconds}s",
+                    # those that are rarely used must not be forgotten on the way
+                    "tcp_keepalives_idle": "60s",
                     "jit": "off",
                 },
             },

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from clinic_lib.version import library_version
 from clinic_lib.wiring.systems import Loaded
 
 __all__ = ["asyncapi", "openapi"]
@@ -26,7 +27,7 @@ def openapi(system: str, services: Sequence[Loaded], url: str) -> dict[str, Any]
                 }
     return {
         "openapi": "3.1.0",
-        "info": {"title": system, "version": _version(services)},
+        "info": {"title": system, "version": library_version()},
         "servers": [{"url": url}],
         "tags": [{"name": each.service.name} for each in services],
         "paths": paths,
@@ -52,7 +53,7 @@ def asyncapi(system: str, services: Sequence[Loaded]) -> dict[str, Any]:
             operations[f"{each.service.name}_{name}"] = operation | {"tags": tags}
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": system, "version": _version(services)},
+        "info": {"title": system, "version": library_version()},
         "defaultContentType": "application/cloudevents+json",
         "channels": channels,
         "operations": operations,
@@ -86,7 +87,3 @@ def _walk(part: Any, rename: Callable[[str], str]) -> Any:
             for name, value in part.items()
         }
     return [_walk(each, rename) for each in part] if isinstance(part, list) else part
-
-
-def _version(services: Sequence[Loaded]) -> str:
-    return str(services[0].openapi["info"]["version"]) if services else "unknown"

@@ -1,6 +1,7 @@
 """My page without FastStream and the library: aiokafka, asyncpg, and the library's own statements, written by hand.
 
 What the product takes beyond it is the price of reading with types, of wiring, deciding and metrics, for the same SQL.
+It trusts what it reads: no check of a record's key, type and texts, and no undoing of what fails.
 It takes requests on standard input as a worker does.
 """
 
@@ -8,14 +9,15 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import asyncpg
 import orjson
 import uvloop
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from clinic_lib import dead_letter, inbox, keys
 from clinic_lib.arrays import Array
@@ -28,9 +30,11 @@ from tests.benchmarks.workload import database_of, run_name
 
 __all__: list[str] = []
 
-NAMES = row_table(MyPage).names
+TABLE = row_table(MyPage)
+NAMES = TABLE.names
 STEPS = NAMES.index("steps")
 STATUS = {b"OrderConfirmed": "confirmed", b"OrderCancelled": "cancelled"}
+CHANGES = (*STATUS, b"SeatsReserved")
 
 Received = tuple[Any, ConsumerRecord, bytes, dict[str, Any]]
 """A message id, its record, its type and the event."""
@@ -47,18 +51,19 @@ async def main(topic: str, records: int) -> None:
     )
     await consumer.start()
     connection = await asyncpg.connect(database_of("my_page"))
-    task = asyncio.create_task(consume(consumer, connection, records))
-    calm_garbage_collector()
-    await answer_requests(Worker({}))
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with asyncio.TaskGroup() as tasks:
+        consuming = tasks.create_task(consume(consumer, connection, records))
+        calm_garbage_collector()
+        await answer_requests(Worker({}))
+        consuming.cancel()
     await consumer.stop()
     await connection.close()
 
 
 async def consume(consumer: AIOKafkaConsumer, connection: Any, most: int) -> None:
-    """Handle poll after poll, each in a transaction, for ever."""
+    """Handle poll after poll, each in a transaction, for ever; commit offsets each second."""
+    offsets: dict[TopicPartition, int] = {}
+    committed = monotonic()
     while True:
         polled = await consumer.getmany(timeout_ms=1_000, max_records=most)
         if polled:
@@ -66,41 +71,44 @@ async def consume(consumer: AIOKafkaConsumer, connection: Any, most: int) -> Non
             received = [receive(record) for records in polled.values() for record in records]
             async with connection.transaction():
                 await handle(connection, received, next_offsets)
+            offsets |= {place: records[-1].offset + 1 for place, records in polled.items()}
+        if offsets and monotonic() - committed > 1:
+            await consumer.commit(offsets)
+            offsets, committed = {}, monotonic()
 
 
 def receive(record: Any) -> Received:
     headers = dict(record.headers)
-    return fast_uuid(headers["id"]), record, headers["type"], orjson.loads(record.value)
+    event = orjson.loads(record.value)
+    event["time"] = datetime.fromisoformat(event["time"])
+    return fast_uuid(headers["id"]), record, headers["type"], event
 
 
 async def handle(connection: Any, received: Sequence[Received], next_offsets: dict[int, int]) -> None:
     """The statements of a projection, in their order."""
     ids, records, _, events = zip(*received, strict=True)
-    topics = ["bare"] * len(next_offsets), ["bare"] * len(records)
-    new = await ask(
-        connection,
-        inbox.RECEIVE,
-        *(topics[0], next_offsets.keys(), next_offsets.values()),
-        *(ids, topics[1], (each.partition for each in records), (each.offset for each in records)),
-    )
-    fresh = {row[0] for row in new}
-    names = sorted({f"order_id:{event['subject']}" for event in events})
-    await ask(connection, keys.LOCK, sorted(keys.number_of(name) for name in names))
-    await ask(connection, dead_letter.PARKED, names)
-    table = row_table(MyPage)
-    known = {
-        event["data"]["order_id"]
-        for _, _, kind, event in received
-        if kind != b"OrderPlaced" and kind in (*STATUS, b"SeatsReserved", b"SeatsRefused")
+    partitions = ["bare"] * len(next_offsets), next_offsets.keys(), next_offsets.values()
+    places = ["bare"] * len(records), (each.partition for each in records), (each.offset for each in records)
+    kinds = "text", "integer", "bigint"
+    checkpoints = (Array(kind, values) for kind, values in zip(kinds, partitions, strict=True))
+    arrived = (Array(kind, values) for kind, values in zip(kinds, places, strict=True))
+    fresh = {
+        row[0] for row in await ask(connection, inbox.RECEIVE, *checkpoints, Array("uuid", ids), *arrived)
     }
-    pages = {row[0]: list(row) for row in await ask(connection, table.select(("order_id",)), known)}
+    names = sorted({f"order_id:{event['subject']}" for event in events})
+    await ask(connection, keys.LOCK, Array("bigint", sorted(map(keys.number_of, names))))
+    await ask(connection, dead_letter.PARKED, Array("text", names))
+    known = {event["data"]["order_id"] for _, _, kind, event in received if kind in CHANGES}
+    rows = await ask(connection, TABLE.loading(("order_id",)), Array("bigint", known)) if known else []
+    pages = {row[0]: list(row) for row in rows}
     there = set(pages)
     for message_id, _, kind, event in received:
         if message_id in fresh:
             show(pages, kind, event)
     images = sorted(pages.items())
-    columns = zip(*(page for _, page in images), strict=True)
-    await ask(connection, table.write, (each in there for each, _ in images), *columns)
+    columns = zip(TABLE.kinds.values(), zip(*(page for _, page in images), strict=True), strict=True)
+    is_known = Array("boolean", (each in there for each, _ in images))
+    await ask(connection, TABLE.saving(), is_known, *(Array(kind or "", values) for kind, values in columns))
 
 
 def show(pages: dict[int, list[Any]], kind: bytes, event: dict[str, Any]) -> None:
@@ -128,8 +136,8 @@ def show(pages: dict[int, list[Any]], kind: bytes, event: dict[str, Any]) -> Non
         page[NAMES.index(name)] = value
 
 
-async def ask(connection: Any, statement: str, *columns: Iterable[Any]) -> Any:
-    return await connection.fetch(statement, *(Array(each).literal() for each in columns))
+async def ask(connection: Any, statement: str, *arrays: Array) -> Any:
+    return await connection.fetch(statement, *(each.literal() for each in arrays))
 
 
 if __name__ == "__main__":

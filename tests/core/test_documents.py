@@ -1,6 +1,5 @@
 """OpenAPI and AsyncAPI say what the wiring says."""
 
-from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import pytest
@@ -143,14 +142,3 @@ def test_a_message_is_a_cloud_event_with_the_data_of_its_class() -> None:
         *("note", "order_id", "quantity", "seat_id")
     ]
     assert components["messages"]["OrderPlaced"]["summary"] == (shop.OrderPlaced.__doc__ or "")
-
-
-def test_a_service_starts_where_the_library_is_a_folder_and_no_package(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def none(name: str) -> str:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(documents, "version", none)
-
-    assert documents.asyncapi(page_service)["info"]["version"] == "unknown"
