@@ -163,7 +163,7 @@ def _time(text: str) -> datetime:
 
 def _uuid(name: str, text: str) -> UUID:
     """Read by the driver's class, not by pydantic, which makes Python's slow one."""
-    if len(text) == UUID_LENGTH:
+    if len(text) == UUID_LENGTH and text[8:24:5] == "----":
         with suppress(ValueError):
             return fast_uuid(text)
     raise MalformedRecordError(f"{name}: is not a UUID")

@@ -198,6 +198,39 @@ def test_an_event_is_decoded_with_its_envelope() -> None:
     assert (datetime.now(UTC) - envelope.time).total_seconds() < 3600
 
 
+@pytest.mark.parametrize(
+    "written", ["2026-03-01T12:00:00Z", "2026-03-01t12:00:00.000z", "2026-03-01T14:00:00.0000001+02:00"]
+)
+def test_a_time_is_read_as_one_of_utc(written: str) -> None:
+    delivery = decode(Log().append_raw(b"1", with_attributes(time=written), HEADERS), LOG, KNOWN)
+
+    assert delivery is not None
+    assert delivery.failure is None
+    assert delivery.envelope.time == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert delivery.envelope.time.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("time", "2026-03-01T12:00:00", "time: has no offset from UTC"),
+        ("time", "noon", "time: is no time like 2026-03-01T12:00:00Z"),
+        ("time", "1969-12-31T23:59:59Z", "time: is not between 1970 and 9000"),
+        ("time", "0001-01-01T00:00:00+23:59", "time: is not between 1970 and 9000"),
+        ("time", "9999-12-31T23:59:59-23:59", "time: is not between 1970 and 9000"),
+        ("time", 1_700_000_000, "time: Input should be a valid string"),
+        ("correlationid", "17", "correlationid: is not a UUID"),
+        ("correlationid", "----0678e6f287674099a04f604264d1f792", "correlationid: is not a UUID"),
+        ("causationid", "", "causationid: is not a UUID"),
+    ],
+)
+def test_an_attribute_that_is_wrong_is_named(name: str, given: object, said: str) -> None:
+    delivery = decode(Log().append_raw(b"1", with_attributes(**{name: given}), HEADERS), LOG, KNOWN)
+
+    assert delivery is not None
+    assert str(delivery.failure) == said
+
+
 @pytest.mark.parametrize("trace", ["", "00-1-1-00", "00-" + "Z" * 32 + "-b7ad6b7169203331-01", 'a"b\n'])
 def test_a_traceparent_that_is_none_is_dropped(trace: str) -> None:
     delivery = decode(Log().append_raw(b"1", with_attributes(traceparent=trace), HEADERS), LOG, KNOWN)
