@@ -133,10 +133,8 @@ class RowTable:
 
     def _array(self, name: str, values: Iterable[object]) -> list[object]:
         kind = self.kinds[name]
-        if kind is None:
-            return list(values)
         try:
-            return Array(kind, values)
+            return list(values) if kind is None else Array(kind, values)
         except (TypeError, ValueError) as exc:
             raise TypeError(f"{self.table.name}.{name}: {exc}") from exc
 
@@ -172,10 +170,7 @@ class RowTable:
         )
 
     def saving(self) -> str:
-        """The statement that saves, made once.
-
-        The planner knows nothing of an array's length, so the key's index is what it must be led to.
-        """
+        """The statement that saves. The planner knows no array's length: it must be led to the key's index."""
         if "save" in self.statements:
             return self.statements["save"]
         parameters = ", ".join(self._parameter(n, name) for n, name in enumerate(self.names, 2))
