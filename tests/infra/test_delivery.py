@@ -152,6 +152,20 @@ def test_each_stack_has_its_state_in_a_container_of_its_own() -> None:
     ]
 
 
+def test_sections_of_the_guide_use_no_variable_that_another_one_made() -> None:
+    page = (ROOT / "docs/deploy-azure.md").read_text()
+    titles = {part.partition("\n")[0]: part for part in page.split("\n## ")[1:]}
+    sections = {
+        title: "".join(re.findall(r"```sh\n(.*?)```", part, re.DOTALL)) for title, part in titles.items()
+    }
+
+    made = {title: set(re.findall(r"\b([a-z]+)(?:=| in )", text)) for title, text in sections.items()}
+    shell = made["In each new shell"]
+    for title, text in sections.items():
+        assert set(re.findall(r"\$([a-z]+)", text)) <= made[title] | shell, title
+    assert page.index("az aks get-credentials") < page.index("`kubectl -n")
+
+
 ALL = {each["image"]: f"sha256:{number:064}" for number, each in enumerate(matrix().values(), 1)}
 
 
