@@ -20,6 +20,7 @@ from infra.names import TOOLS_NAMESPACE
 from infra.passwords import Passwords
 from infra.settings import Observability
 from infra.tracing import TRACES_PAGE
+from infra.values import mebibytes
 from infra.versions import PROMETHEUS
 
 __all__ = ["GRAFANA", "GRAFANA_PORT", "PROMETHEUS_NAME", "PROMETHEUS_PORT", "Metrics", "MetricsArgs"]
@@ -30,6 +31,10 @@ PROMETHEUS_PORT = 9090
 GRAFANA = "grafana"
 GRAFANA_PORT = 3000
 SCRAPE_INTERVAL = "15s"
+FULL_PERCENT = 85
+"""Of its disk that Prometheus takes, whatever the days: the oldest goes first, and compaction needs room beside it.
+Its MB are of 1024 * 1024 bytes.
+"""
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,7 @@ def _prometheus(args: MetricsArgs) -> dict[str, Any]:
         "prometheusSpec": {
             **everything,
             "retention": f"{settings.metric_days}d",
+            "retentionSize": f"{mebibytes(settings.metric_storage) * FULL_PERCENT // 100}MB",
             "scrapeInterval": SCRAPE_INTERVAL,
             "enableFeatures": ["exemplar-storage"],
             "routePrefix": "/prometheus",

@@ -124,13 +124,19 @@ def _databases(program: Program) -> Iterator[str]:
 
 
 def _prometheus(program: Program) -> Iterator[str]:
-    """Without these it takes only what its own chart made."""
+    """Without these it takes only what its own chart made, or fills its disk and stands still."""
     for each in program.releases():
         if each.inputs["chart"] == "kube-prometheus-stack":
             spec: dict[str, Any] = each.inputs["values"]["prometheus"]["prometheusSpec"]
             for kind in ("podMonitor", "serviceMonitor", "rule", "probe"):
                 if spec.get(f"{kind}SelectorNilUsesHelmValues") is not False:
                     yield f"Prometheus ignores each {kind} of ours"
+            claim: dict[str, Any] = spec["storageSpec"]["volumeClaimTemplate"]["spec"]
+            disk = int(claim["resources"]["requests"]["storage"].removesuffix("Gi")) * 1024
+            # the operator's CRD: (K|M|G|T|E|P)i?B; prometheus.io/docs/prometheus/latest/storage: 80 to 85 % of the disk
+            kept = re.fullmatch(r"([0-9]+)MB", spec.get("retentionSize", ""))
+            if not kept or not 0.80 * disk <= int(kept[1]) <= 0.85 * disk:
+                yield f"Prometheus keeps {spec.get('retentionSize')} on a disk of {disk} MiB"
 
 
 def _operators(program: Program) -> Iterator[str]:

@@ -98,6 +98,7 @@ SOURCE_MUTATIONS = (
         'f"http://{each.kubernetes_name}:{ADMIN_PORT}"',
     ),
     M("metrics.py", '("podMonitor", "serviceMonitor",', '("serviceMonitor",'),
+    M("metrics.py", "FULL_PERCENT = 85", "FULL_PERCENT = 100"),
     M("addresses.py", "?ssl=verify-full", "?ssl=require", "dev"),
     M("workload.py", '{"PGSSLROOTCERT": AUTHORITIES} if args', "{} if args", "dev"),
     M("kafka_cluster.py", '"securityContext": RESTRICTED', '"securityContext": {}'),

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
-from infra.images import IMAGE_DIGESTS, NOT_YET, digests, matrix
+from infra.images import IMAGE_DIGESTS, NOT_YET, ImagesError, digests, matrix
 from infra.names import APP_USER
 from infra.recording import ROOT, record, stack_config
 from infra.systems import SYSTEMS
@@ -151,6 +152,20 @@ def test_each_stack_has_its_state_in_a_container_of_its_own() -> None:
     ]
 
 
+def test_sections_of_the_guide_use_no_variable_that_another_one_made() -> None:
+    page = (ROOT / "docs/deploy-azure.md").read_text()
+    titles = {part.partition("\n")[0]: part for part in page.split("\n## ")[1:]}
+    sections = {
+        title: "".join(re.findall(r"```sh\n(.*?)```", part, re.DOTALL)) for title, part in titles.items()
+    }
+
+    made = {title: set(re.findall(r"\b([a-z]+)(?:=| in )", text)) for title, text in sections.items()}
+    shell = made["In each new shell"]
+    for title, text in sections.items():
+        assert set(re.findall(r"\$([a-z]+)", text)) <= made[title] | shell, title
+    assert page.index("az aks get-credentials") < page.index("`kubectl -n")
+
+
 ALL = {each["image"]: f"sha256:{number:064}" for number, each in enumerate(matrix().values(), 1)}
 
 
@@ -179,9 +194,20 @@ def test_before_there_are_images_the_ground_is_made_alone() -> None:
 def test_a_preview_takes_the_images_that_run_and_an_update_those_that_were_pushed(tmp_path: Path) -> None:
     running = {IMAGE_DIGESTS: {**ALL, "bygone": ALL["seat"]}, "registry": "x"}
     (tmp_path / "image-seat").mkdir()
-    (tmp_path / "image-seat/seat.digest").write_text("sha256:new\n")
+    new = f"sha256:{'a' * 64}"
+    (tmp_path / "image-seat/seat.digest").write_text(f"{new}\n")
 
-    assert digests(running, Path("/nowhere")) == ALL
-    assert digests(running, tmp_path) == {**ALL, "seat": "sha256:new"}
-    assert digests({}, tmp_path) == {"seat": "sha256:new"}
-    assert digests({}, tmp_path, not_yet=True) == {**dict.fromkeys(ALL, NOT_YET), "seat": "sha256:new"}
+    assert digests(running) == ALL
+    assert digests(running, tmp_path) == {**ALL, "seat": new}
+    assert digests({}, tmp_path) == {"seat": new}
+    assert digests({}, tmp_path, not_yet=True) == {**dict.fromkeys(ALL, NOT_YET), "seat": new}
+
+
+def test_digests_that_are_not_there_or_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImagesError, match="no folder /nowhere"):
+        digests({}, Path("/nowhere"))
+    with pytest.raises(ImagesError, match=r"no NAME\.digest in "):
+        digests({}, tmp_path)
+    (tmp_path / "seat.digest").write_text("sha256:new\n")
+    with pytest.raises(ImagesError, match=r"seat\.digest says 'sha256:new'"):
+        digests({}, tmp_path)

@@ -1,7 +1,8 @@
-"""The pipeline's scripts, with programs in the places of pulumi, az and cosign that write down what they are asked."""
+"""The pipeline's scripts, with programs in the places of those that they run, which write down what they are asked."""
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from infra.images import IMAGE_DIGESTS, NOT_YET, matrix
 from infra.recording import ROOT
 
 DIGEST = f"sha256:{'a' * 64}"
+DOCKER = f"""*' inspect '*) exit 1;;
+*' --metadata-file '*)
+    while [ "$1" != --metadata-file ]; do shift; done
+    echo '{{"containerimage.digest": "{DIGEST}"}}' >"$2";;
+"""
+"""Has no builder yet, and pushes whatever it is asked to build."""
+SCRIPTS = sorted(each.name for each in (ROOT / "pipelines").iterdir() if not each.suffix)
 OUTPUTS = {
     "registry": "prod.azurecr.io",
     "signingKey": "azurekms://v/images",
@@ -30,10 +38,15 @@ class Commands:
         answers = "".join(f"*' {key}') echo {value};;\n" for key, value in OUTPUTS.items())
         self._stand_in("pulumi", f"*' --json') echo '{everything}';;\n{answers}")
         self._stand_in("cosign", "")
+        self._stand_in("syft", "")
+        self._stand_in("docker", DOCKER)
         self.waiting("")
 
     def waiting(self, parameters: str) -> None:
         self._stand_in("az", f"*'parameter list'*) echo {parameters};;\n")
+
+    def fails_at(self, name: str, word: str) -> None:
+        self._stand_in(name, f"*{word}*) exit 1;;\n")
 
     def _stand_in(self, name: str, answers: str) -> None:
         file = self.folder / "bin" / name
@@ -42,15 +55,19 @@ class Commands:
         file.chmod(0o755)
 
     def run(self, script: str, *arguments: object) -> str:
+        answer = self.answer(script, *arguments)
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    def answer(self, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
-        answer = subprocess.run(
+        return subprocess.run(
             [ROOT / "pipelines" / script, *map(str, arguments)],
-            check=True,
+            check=False,
             env=environment,
             capture_output=True,
             text=True,
         )
-        return answer.stdout
 
     @property
     def asked(self) -> list[str]:
@@ -131,3 +148,80 @@ def test_the_database_is_restarted_only_if_a_parameter_waits_for_it(commands: Co
     assert [each for each in commands.asked if "restart" in each] == [
         "az postgres flexible-server restart --resource-group rg --name psql"
     ]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_script_says_how_it_is_called(commands: Commands, script: str) -> None:
+    asked, given_nothing = commands.answer(script, "--help"), commands.answer(script)
+
+    assert asked.stdout.startswith(f"usage: pipelines/{script} ")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert (given_nothing.returncode, given_nothing.stdout) == (2, "")
+    assert given_nothing.stderr == asked.stdout
+    assert commands.asked == []
+
+
+def test_a_command_that_there_is_none_of_is_answered_with_the_usage(commands: Commands) -> None:
+    for arguments in (["dev", "destroy"], ["dev", "up"], ["dev", "preview", "x"]):
+        assert commands.answer("pulumi", *arguments).returncode == 2
+
+    assert commands.asked == []
+
+
+def test_digests_of_a_folder_that_is_not_there_are_refused_in_one_sentence(commands: Commands) -> None:
+    answer = commands.answer("digests", "dev", "/nowhere")
+
+    assert answer.returncode == 1
+    assert answer.stderr == "There is no folder /nowhere: name the one that has the NAME.digest files.\n"
+    assert commands.asked == []
+
+
+def test_what_is_no_digest_goes_into_no_file(commands: Commands, pushed: Path) -> None:
+    (pushed / "image-order/order.digest").write_text("sha256:nonsense")
+
+    answer = commands.answer("digests", "dev", pushed)
+
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("order.digest says 'sha256:nonsense': a digest is ")
+    assert answer.stderr.count("\n") == 1
+    assert commands.asked == []
+
+
+def test_images_are_taken_over_from_a_folder_that_has_some(commands: Commands, tmp_path: Path) -> None:
+    answer = commands.answer("promote", "dev", "dev.azurecr.io", tmp_path)
+
+    assert (answer.returncode, commands.asked) == (1, [])
+    assert answer.stderr.startswith("There is no NAME.digest in the folders of ")
+
+
+def test_an_image_is_built_where_attestations_can_be(commands: Commands, tmp_path: Path) -> None:
+    commands.run("image", "dev.azurecr.io", "azurekms://v/images", "seat", "some.app:app", "abc", tmp_path)
+
+    image = f"dev.azurecr.io/seat@{DIGEST}"
+    login, inspect, create, build, *rest = commands.asked
+    assert login == "az acr login --name dev"
+    assert (inspect, create) == (
+        "docker buildx inspect clinic",
+        "docker buildx create --name clinic --driver docker-container",
+    )
+    assert build.startswith("docker buildx build --builder clinic --pull --provenance=mode=max --sbom=true ")
+    assert rest == [
+        f"syft scan {image} --output spdx-json={tmp_path}/seat.spdx.json",
+        f"cosign sign --yes --key azurekms://v/images {image}",
+        f"cosign attest --yes --key azurekms://v/images --type spdxjson --predicate {tmp_path}/seat.spdx.json {image}",
+    ]
+    assert (tmp_path / "seat.digest").read_text() == f"{DIGEST}\n"
+
+
+def test_all_images_are_built_and_none_after_one_that_failed(commands: Commands, tmp_path: Path) -> None:
+    first, second, *_ = names = [each["image"] for each in matrix().values()]
+
+    commands.run("images", "dev", tmp_path)
+    built = [each for each in commands.asked if " buildx build " in each]
+    commands.fails_at("syft", second)
+    answer = commands.answer("images", "dev", tmp_path)
+
+    assert [re.findall(r"/([a-z-]+):", each) for each in built] == [[name] for name in names]
+    again = [each for each in commands.asked if " buildx build " in each][len(built) :]
+    assert answer.returncode != 0
+    assert [re.findall(r"/([a-z-]+):", each) for each in again] == [[first], [second]]
