@@ -185,3 +185,16 @@ def test_a_preview_takes_the_images_that_run_and_an_update_those_that_were_pushe
     assert digests(running, tmp_path) == {**ALL, "seat": "sha256:new"}
     assert digests({}, tmp_path) == {"seat": "sha256:new"}
     assert digests({}, tmp_path, not_yet=True) == {**dict.fromkeys(ALL, NOT_YET), "seat": "sha256:new"}
+
+
+def test_what_the_platform_needs_holds_the_typechecker_that_the_engine_asks_for() -> None:
+    typechecker = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["runtime"]["options"]["typechecker"]
+    pinned = {
+        group: re.findall(
+            rf"^{typechecker}==\S+", (ROOT / f"requirements/{group}.lock").read_text(), re.MULTILINE
+        )
+        for group in ("infra", "dev")
+    }
+
+    assert len(pinned["infra"]) == 1
+    assert pinned["infra"] == pinned["dev"]
