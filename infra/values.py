@@ -18,6 +18,7 @@ __all__ = [
     "Section",
     "VmSize",
     "distinct",
+    "is_quantity",
     "mebibytes",
     "written",
 ]
@@ -69,8 +70,12 @@ def _cidr(text: str) -> str:
     return text
 
 
+def is_quantity(text: str) -> bool:
+    return re.fullmatch(r"[1-9][0-9]*(Mi|Gi|Ti)", text) is not None
+
+
 def _quantity(text: str) -> str:
-    if not re.fullmatch(r"[1-9][0-9]*(Mi|Gi|Ti)", text):
+    if not is_quantity(text):
         raise ValueError(f"{text} is no size: write one like 512Mi or 10Gi")
     return text
 
