@@ -61,7 +61,7 @@ class Kubeconfig(Section):
     """Any cluster that a kubeconfig reaches. Without a path, the one that kubectl would take."""
 
     path: Annotated[str, AfterValidator(_a_file)] | None = None
-    context: str | None = None
+    context: Annotated[str, written(r".+", "context of kubectl", "docker-desktop")] | None = None
     identifier: Annotated[str, written(r".+", "name of a cluster", "local")] = "local"
     """Names the cluster: another identifier makes everything anew."""
     service_type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
@@ -205,9 +205,9 @@ class Settings(Section):
             if settings.azure:
                 _one_place(settings.azure.world_wide(pulumi.get_stack()), pulumi.Config("azure-native"))
         except ValidationError as exc:
-            raise SettingsError("; ".join(_sentences(exc.errors()))) from None
+            raise SettingsError(_one_line("; ".join(_sentences(exc.errors())))) from None
         except ValueError as exc:
-            raise SettingsError(str(exc)) from None
+            raise SettingsError(_one_line(str(exc))) from None
         return settings
 
 
@@ -233,7 +233,12 @@ def _sentences(errors: Sequence[ErrorDetails]) -> Iterator[str]:
     for error in errors:
         place = error["loc"]
         if not any(other[: len(place)] == place != other for other in places):
-            yield " ".join(_sentence(error).split())
+            yield _sentence(error)
+
+
+def _one_line(text: str) -> str:
+    """A value may have line breaks."""
+    return " ".join(text.split())
 
 
 def _sentence(error: ErrorDetails) -> str:
