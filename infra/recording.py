@@ -10,13 +10,11 @@ import runpy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 from google.protobuf import json_format
 from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import mocks, rpc
@@ -28,11 +26,11 @@ from infra.clock import STANDS_STILL
 from infra.images import matrix
 from infra.names import PROJECT
 from infra.passwords import secret_names
+from infra.stack_file import ROOT, stack_config, stack_name
 from infra.systems import SYSTEMS
 
 __all__ = ["ROOT", "Program", "Recorded", "record", "stack_config"]
 
-ROOT = Path(__file__).parents[1]
 RECORDED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -85,6 +83,8 @@ class Program:
     outputs: Mapping[str, Any]
     keeps: bool = False
     """Its setting `protect`."""
+    digests_made_up: bool = False
+    """Because its file has none: a real run would be refused."""
 
     def of_kind(self, *kinds: str) -> Iterator[Recorded]:
         return (each for each in self.manifests() if each.kind in kinds)
@@ -174,18 +174,12 @@ def _plain(value: Any, path: str, secrets: set[str]) -> Any:
     return value
 
 
-def stack_config(stack: str) -> dict[str, Any]:
-    """The `config` of a stack's file: by the stack's name, or by the file's path."""
-    path = Path(stack) if stack.endswith(".yaml") else ROOT / f"Pulumi.{stack}.yaml"
-    config: dict[str, Any] = yaml.safe_load(path.read_text())["config"]
-    return config
-
-
 def record(stack: str, config: Mapping[str, Any] | None = None) -> Program:
     """Run the program of a stack. Secrets that `config` lacks are made up, and images' digests where there are none
-    and have to be. Raises what the program raises.
+    and have to be. Raises `SettingsError` for a file that can't be read, and what the program raises.
     """
-    values = _with_digests(config if config is not None else stack_config(stack))
+    given = config if config is not None else stack_config(stack)
+    values = _with_digests(given)
     given_secrets = [name for name, value in values.items() if isinstance(value, dict) and "secure" in value]
     made_up = {
         f"{PROJECT}:{name}": f"made-up-{name}"
@@ -197,18 +191,20 @@ def record(stack: str, config: Mapping[str, Any] | None = None) -> Program:
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in (values | secrets).items()
     }
-    return _run(Path(stack).stem.removeprefix("Pulumi."), texts, list(secrets))
+    program = _run(stack_name(stack), texts, list(secrets))
+    return replace(program, digests_made_up=values != given)
 
 
 def _with_digests(config: Mapping[str, Any]) -> dict[str, Any]:
     """The pipeline writes them; a stack's file in the repository has none."""
-    images: dict[str, Any] = dict(config.get(f"{PROJECT}:images") or {})
-    needed = config.get(f"{PROJECT}:target") == "azure" and not config.get(f"{PROJECT}:groundOnly")
-    if needed and not images.get("digests"):
-        names = [each["image"] for each in matrix().values()]
-        images["digests"] = {name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name in names}
-        return {**config, f"{PROJECT}:images": images}
-    return dict(config)
+    images = config.get(f"{PROJECT}:images") or {}
+    ground_only = str(config.get(f"{PROJECT}:groundOnly")).lower() == "true"
+    needed = config.get(f"{PROJECT}:target") == "azure" and not ground_only
+    if not needed or not isinstance(images, dict) or images.get("digests"):
+        return dict(config)
+    names = [each["image"] for each in matrix().values()]
+    digests = {name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name in names}
+    return {**config, f"{PROJECT}:images": {**images, "digests": digests}}
 
 
 def _run(stack: str, texts: dict[str, str], secrets: Sequence[str]) -> Program:

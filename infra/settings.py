@@ -4,19 +4,21 @@ Nothing here has a secret in it: those come from `passwords.py`. A wrong value i
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import pulumi
 from pulumi.runtime import config as pulumi_config
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from infra.alerts.alert import RUNBOOKS
 from infra.cloud.settings import Azure
 from infra.names import PROJECT
 from infra.stores import Kafka, Postgresql
 from infra.systems import SYSTEMS
-from infra.values import Cidr, Digest, ObjectName, Quantity, Section, distinct
+from infra.values import Cidr, Digest, ObjectName, Quantity, Section, distinct, written
 
 __all__ = [
     "Exposed",
@@ -28,9 +30,17 @@ __all__ = [
     "Workloads",
 ]
 
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+NAMESPACES = (PROJECT, "azure-native", "kubernetes", "pulumi")
+"""Of the keys in a stack's file: ours, the providers' and the engine's."""
+EXAMPLES = {"kubeconfig": "Pulumi.local.yaml", "postgresql": "Pulumi.local.yaml"}
+"""Where a section stands that not every stack has; `Pulumi.dev.yaml` has the others."""
+
+Tag = Annotated[str, written(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "tag", "1.4.2")]
 Registry = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*$")
+    str,
+    written(
+        r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*", "registry", "registry.example.com/ours"
+    ),
 ]
 
 
@@ -38,12 +48,21 @@ class SettingsError(Exception):
     """A stack's file is wrong; the message is one sentence that names what."""
 
 
+def _a_file(text: str) -> str:
+    path = Path(text).expanduser()
+    if not path.is_absolute() or not path.is_file():
+        raise ValueError(
+            f"{text or 'nothing'} is no file's whole path: name a kubeconfig, or leave path out for kubectl's own"
+        )
+    return text
+
+
 class Kubeconfig(Section):
     """Any cluster that a kubeconfig reaches. Without a path, the one that kubectl would take."""
 
-    path: str | None = None
-    context: str | None = None
-    identifier: Annotated[str, Field(min_length=1)] = "local"
+    path: Annotated[str, AfterValidator(_a_file)] | None = None
+    context: Annotated[str, written(r".+", "context of kubectl", "docker-desktop")] | None = None
+    identifier: Annotated[str, written(r".+", "name of a cluster", "local")] = "local"
     """Names the cluster: another identifier makes everything anew."""
     service_type: Literal["LoadBalancer", "NodePort"] = "LoadBalancer"
     """Of what is reached from outside. Helm waits for the address of a LoadBalancer: where nothing hands any out, say
@@ -105,7 +124,9 @@ class Observability(Section):
     log_days: int = Field(default=7, ge=1, le=90)
     log_storage: Quantity = "10Gi"
     exposed: Exposed = Exposed()
-    runbooks: Annotated[str, StringConstraints(pattern=r"^\S+/$")] = RUNBOOKS
+    runbooks: Annotated[
+        str, written(r"\S+/", "address that ends in a slash", "https://docs.example.com/runbooks/")
+    ] = RUNBOOKS
     """Where alerts find the pages of `docs/runbooks`: an address that ends in a slash, where there is one."""
     operators: Annotated[tuple[Cidr, ...], AfterValidator(distinct("range"))] = Field(min_length=1)
     """Addresses that reach the tools from outside."""
@@ -134,7 +155,9 @@ class Settings(Section):
             wanted, unwanted = ("kubeconfig", "postgresql"), ("azure",)
         for name in wanted:
             if getattr(self, name) is None:
-                raise ValueError(f"{PROJECT}:{name} is missing: target {self.target} needs it")
+                raise ValueError(
+                    f"{PROJECT}:{name} is missing: target {self.target} needs it, written as in {_example(name)}"
+                )
         for name in unwanted:
             if getattr(self, name) is not None:
                 raise ValueError(f"{PROJECT}:{name} has no use with target {self.target}: take it out")
@@ -166,17 +189,25 @@ class Settings(Section):
         """Read the stack's file, without the keys of `secrets`. Raises `SettingsError`."""
         prefix = f"{PROJECT}:"
         given = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
+        for key in given:
+            if key.partition(":")[0] not in NAMESPACES or ":" not in key:
+                raise SettingsError(
+                    f"{key or 'nothing'} is no setting: say {prefix}{key.rpartition(':')[2]}, or begin it with one of "
+                    f"{', '.join(f'{each}:' for each in NAMESPACES)}"
+                )
         names = [key.removeprefix(prefix) for key in given if key.startswith(prefix)]
         config = pulumi.Config(PROJECT)
         values = {name: _value(config.require(name)) for name in names if name not in secrets}
         try:
-            settings = cls.model_validate(values)
+            settings = cls.model_validate_json(
+                json.dumps(values)
+            )  # where a list is a tuple, and true no number
             if settings.azure:
                 _one_place(settings.azure.world_wide(pulumi.get_stack()), pulumi.Config("azure-native"))
         except ValidationError as exc:
-            raise SettingsError("; ".join(_sentence(error) for error in exc.errors())) from None
+            raise SettingsError(_one_line("; ".join(_sentences(exc.errors())))) from None
         except ValueError as exc:
-            raise SettingsError(str(exc)) from None
+            raise SettingsError(_one_line(str(exc))) from None
         return settings
 
 
@@ -196,15 +227,56 @@ def _value(text: str) -> object:
         return text
 
 
-def _sentence(error: object) -> str:
-    assert isinstance(error, dict)
+def _sentences(errors: Sequence[ErrorDetails]) -> Iterator[str]:
+    """A list whose only element is wrong is not also empty: what is below says it."""
+    places = [error["loc"] for error in errors]
+    for error in errors:
+        place = error["loc"]
+        if not any(other[: len(place)] == place != other for other in places):
+            yield _sentence(error)
+
+
+def _one_line(text: str) -> str:
+    """A value may have line breaks."""
+    return " ".join(text.split())
+
+
+def _sentence(error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
-    key = f"{PROJECT}:{where}" if where else ""
-    message = str(error["msg"]).removeprefix("Value error, ")
+    key = f"{PROJECT}:{where}"
     match error["type"]:
         case "missing":
-            return f"{key} is missing"
+            return f"{key} is missing: write it as in {_example(where)}"
         case "extra_forbidden":
             return f"{key} is no setting: take it out"
-        case _:
-            return f"{key}: {message}".removeprefix(": ")
+        case "value_error":
+            message = error["msg"].removeprefix("Value error, ")
+            return f"{key}: {message}" if error["loc"] else message
+        case kind:
+            said = SAY.get(kind)
+            return f"{key}: {said.format(**error.get('ctx', {})) if said else error['msg']}"
+
+
+def _example(section: str) -> str:
+    return EXAMPLES.get(section.partition(".")[0], "Pulumi.dev.yaml")
+
+
+SAY = {
+    "literal_error": "say {expected}",
+    "bool_type": "say true or false",
+    "int_type": "say a whole number",
+    "int_from_float": "say a whole number",
+    "float_type": "say a number",
+    "finite_number": "say a number",
+    "string_type": "say a text, and put what looks like a number or true in quotes",
+    "tuple_type": "say a list, like [a, b]",
+    "model_type": "write its settings below it, each as key: value",
+    "model_attributes_type": "write its settings below it, each as key: value",
+    "dict_type": "write what it holds below it, each as key: value",
+    "too_short": "it is empty: name one at least",
+    "greater_than_equal": "say {ge} or more",
+    "greater_than": "say more than {gt}",
+    "less_than_equal": "say {le} or less",
+    "less_than": "say less than {lt}",
+}
+"""What to do about each kind of error that pydantic finds by itself."""

@@ -3,17 +3,17 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from infra.values import Cidr, Quantity, Section, mebibytes
+from infra.values import OF_NUMBERS, Cidr, Quantity, Section, mebibytes, written
 
 __all__ = ["Kafka", "Postgresql"]
 
 KAFKA_NEEDS_MEBIBYTES = 768
 LARGEST_PORT = 65535
 HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
-Host = Annotated[str, StringConstraints(pattern=f"^{HOST}$")]
-Role = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_@.-]*$")]
+Host = Annotated[str, written(HOST, "host", "db.example.com")]
+Role = Annotated[str, written(r"[A-Za-z_][A-Za-z0-9_@.-]*", "role", "postgres")]
 
 
 def _enough_for_kafka(memory: str) -> str:
@@ -33,13 +33,13 @@ def _brokers(text: str) -> str:
 class Kafka(Section):
     """A cluster of our own (`nodes` > 0), or another's by its address."""
 
-    nodes: Literal[0, 1, 3, 5] = 1
+    nodes: Annotated[Literal[0, 1, 3, 5], OF_NUMBERS] = 1
     """Chosen when the stack is made, for ever: nothing here moves what topics hold to other nodes."""
     storage: Quantity = "10Gi"
     memory: Annotated[Quantity, AfterValidator(_enough_for_kafka)] = "1Gi"
     """Of each node; half of it is the heap, the rest is for the page cache."""
     bootstrap_servers: Annotated[str, AfterValidator(_brokers)] | None = None
-    replication_factor: Literal[1, 2, 3] | None = None
+    replication_factor: Annotated[Literal[1, 2, 3], OF_NUMBERS] | None = None
     """On how many brokers by address each record is: one name may stand for many of them."""
     address_range: Cidr = "10.0.0.0/8"
     """Where brokers by address are, for the network rules."""

@@ -4,15 +4,15 @@ import re
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from infra.names import POD_RANGE, PROJECT, SERVICE_RANGE
-from infra.values import Cidr, Guid, Section, VmSize, distinct
+from infra.values import Cidr, Guid, Section, VmSize, distinct, written
 
 __all__ = ["Azure", "DatabaseServer", "NodePool"]
 
 Zones = Annotated[tuple[Literal["1", "2", "3"], ...], AfterValidator(distinct("zone"))]
-Email = Annotated[str, StringConstraints(pattern=r"^\S+@\S+$")]
+Email = Annotated[str, written(r"[^@\s]+@[^@\s]+", "e-mail address", "platform@example.com")]
 
 SMALLEST_NETWORK = 18
 """Three subnets of 4,096 addresses each fit."""
@@ -66,8 +66,10 @@ class DatabaseServer(Section):
 class Azure(Section):
     """What the resource group holds."""
 
-    location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,}$")]
-    suffix: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{0,6}$")] = ""
+    location: Annotated[str, written(r"[a-z0-9]{3,}", "location of Azure", "koreacentral")]
+    suffix: Annotated[
+        str, written(r"[a-z0-9]{0,6}", "suffix (at most six small letters and digits)", "x7")
+    ] = ""
     """Stands at the end of the names that are the world's, where somebody else has them already."""
     zones: Zones
     address_space: Cidr = "10.40.0.0/16"

@@ -211,3 +211,16 @@ def test_digests_that_are_not_there_or_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "seat.digest").write_text("sha256:new\n")
     with pytest.raises(ImagesError, match=r"seat\.digest says 'sha256:new'"):
         digests({}, tmp_path)
+
+
+def test_what_the_platform_needs_holds_the_typechecker_that_the_engine_asks_for() -> None:
+    typechecker = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["runtime"]["options"]["typechecker"]
+    pinned = {
+        group: re.findall(
+            rf"^{typechecker}==\S+", (ROOT / f"requirements/{group}.lock").read_text(), re.MULTILINE
+        )
+        for group in ("infra", "dev")
+    }
+
+    assert len(pinned["infra"]) == 1
+    assert pinned["infra"] == pinned["dev"]

@@ -1,16 +1,14 @@
 """The record is the same each time, and what is shown of it is true."""
 
 import runpy
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pulumi_policy
 import pytest
-import yaml
 
 from infra.picture import PAGE, picture, with_picture
-from infra.preview import HIDDEN, main, manifest_of, tree, write_manifests
+from infra.preview import HIDDEN, manifest_of, tree
 from infra.recording import ROOT, Program, record, stack_config
 from infra.rules import RULES
 from infra.systems import SYSTEMS
@@ -44,17 +42,6 @@ def test_the_tree_shows_every_resource_once(program: Program) -> None:
     assert all(any(f" {each.name}" in line for line in lines) for each in program.resources)
 
 
-def test_manifests_are_written_in_order_and_old_ones_go(local: Program, tmp_path: Path) -> None:
-    (tmp_path / "999-gone.yaml").write_text("kind: Gone\n")
-
-    files = write_manifests(local, tmp_path)
-
-    assert sorted(tmp_path.iterdir()) == files
-    kinds = [yaml.safe_load(file.read_text())["kind"] for file in files]
-    assert kinds.index("Namespace") < kinds.index("Deployment")
-    assert len(files) == len(list(local.manifests()))
-
-
 def test_a_manifest_can_be_shown_without_its_secrets(local: Program) -> None:
     secret = next(local.of_kind("Secret"))
 
@@ -62,12 +49,6 @@ def test_a_manifest_can_be_shown_without_its_secrets(local: Program) -> None:
 
     assert set(shown["stringData"].values()) == {HIDDEN}
     assert set(secret.inputs["stringData"].values()) != {HIDDEN}
-
-
-def test_the_preview_of_a_stack_that_is_none_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["nowhere"]) == 1
-
-    assert "Pulumi.nowhere.yaml" in capsys.readouterr().err
 
 
 def test_a_change_of_configuration_rolls_the_pods() -> None:
@@ -108,13 +89,3 @@ def test_the_docs_picture_is_the_programs(programs: dict[str, Program]) -> None:
 
     assert with_picture(page, picture(programs["dev"])) == page
     assert all(system.namespace in page for system in SYSTEMS)
-
-
-def test_a_file_in_place_of_the_manifests_folder_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "README.md"
-    file.touch()
-
-    assert main(["local", "--out", str(file)]) == 1
-    assert capsys.readouterr().err == f"{file}: File exists: name a folder to write to\n"

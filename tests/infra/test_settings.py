@@ -36,12 +36,12 @@ def with_(path: str, value: object) -> Callable[[Config], None]:
 WRONG: list[tuple[str, Callable[[Config], None], str]] = [
     ("local", with_("clinic:colour", "red"), "clinic:colour is no setting: take it out"),
     ("local", with_("clinic:kafka/brokers", 3), "clinic:kafka.brokers is no setting: take it out"),
-    ("local", without("clinic:target"), "clinic:target is missing"),
-    ("local", with_("clinic:target", "aws"), "clinic:target: Input should be 'azure' or 'kubeconfig'"),
+    ("local", without("clinic:target"), "clinic:target is missing: write it as in Pulumi.dev.yaml"),
+    ("local", with_("clinic:target", "aws"), "clinic:target: say 'azure' or 'kubeconfig'"),
     ("local", without("clinic:postgresql"), "clinic:postgresql is missing: target kubeconfig needs it"),
     ("dev", without("clinic:azure"), "clinic:azure is missing: target azure needs it"),
     ("dev", with_("clinic:kubeconfig", {}), "clinic:kubeconfig has no use with target azure: take it out"),
-    ("local", with_("clinic:kafka/nodes", 2), "clinic:kafka.nodes: Input should be 0, 1, 3 or 5"),
+    ("local", with_("clinic:kafka/nodes", 2), "clinic:kafka.nodes: say 0, 1, 3 or 5"),
     (
         "local",
         with_("clinic:kafka/bootstrapServers", "kafka:9092"),
@@ -83,13 +83,33 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
                 "postgresql: port has no use with a server inside the cluster: take it out",
             ),
             ("postgresql/host", "p.example.com", "postgresql: storage has no use with host: take it out"),
-            ("postgresql", {"host": "a b"}, "postgresql.host: String should match"),
-            ("postgresql/administrator", "o'neill", "postgresql.administrator: String should match"),
-            ("kubeconfig/storageClass", "", "kubeconfig.storageClass: String should match"),
-            ("kubeconfig/diskClass", "Fast", "kubeconfig.diskClass: String should match"),
-            ("kubeconfig/identifier", "", "kubeconfig.identifier: String should have at least 1"),
-            ("images", {"tag": "a b"}, "images.tag: String should match"),
-            ("images", {"registry": "https://r.example.com/"}, "images.registry: String should match"),
+            ("postgresql", {"host": "a b"}, "postgresql.host: a b is no host: write one like db.example.com"),
+            (
+                "postgresql/administrator",
+                "o'neill",
+                "postgresql.administrator: o'neill is no role: write one like postgres",
+            ),
+            (
+                "kubeconfig/storageClass",
+                "",
+                "kubeconfig.storageClass: nothing is no name of an object in Kubernetes: write",
+            ),
+            (
+                "kubeconfig/diskClass",
+                "Fast",
+                "kubeconfig.diskClass: Fast is no name of an object in Kubernetes: write",
+            ),
+            (
+                "kubeconfig/identifier",
+                "",
+                "kubeconfig.identifier: nothing is no name of a cluster: write one like local",
+            ),
+            ("images", {"tag": "a b"}, "images.tag: a b is no tag: write one like 1.4.2"),
+            (
+                "images",
+                {"registry": "https://r.example.com/"},
+                "images.registry: https://r.example.com/ is no registry: write one like",
+            ),
             ("kafka/storage", "1\u0663Gi", "kafka.storage: 1\u0663Gi is no size"),
             (
                 "observability/operators",
@@ -101,6 +121,29 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
                 ["10.0.0.0/8", "10.0.0.0/8"],
                 "observability.operators: the range 10.0.0.0/8 is there twice: name it once",
             ),
+            ("images", "latest", "images: write its settings below it, each as key: value"),
+            (
+                "images",
+                {"digests": ["a"]},
+                "images.digests: write what it holds below it, each as key: value",
+            ),
+            (
+                "images",
+                {"tag": 1.0},
+                "images.tag: say a text, and put what looks like a number or true in quotes",
+            ),
+            ("kafka/nodes", True, "kafka.nodes: say a whole number, not true or false"),
+            ("observability/metricDays", True, "observability.metricDays: say a whole number"),
+            ("observability/metricDays", 900, "observability.metricDays: say 365 or less"),
+            ("observability/operators", "10.0.0.0/8", "observability.operators: say a list, like [a, b]"),
+            ("protect", 1, "protect: say true or false"),
+            ("protect", "yes", "protect: say true or false"),
+            (
+                "kubeconfig/path",
+                "/nowhere/config",
+                "kubeconfig.path: /nowhere/config is no file's whole path: name a kubeconfig, or leave path out",
+            ),
+            ("kubeconfig/path", "README.md", "kubeconfig.path: README.md is no file's whole path"),
             ("adminTokenOld", "secret", "adminTokenOld is no setting: take it out"),
             ("kafkaPassword-nobody", "secret", "kafkaPassword-nobody is no setting: take it out"),
         )
@@ -108,7 +151,7 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
     (
         "local",
         with_("clinic:workloads", {"logLevel": "LOUD"}),
-        "clinic:workloads.logLevel: Input should be 'DEBUG'",
+        "clinic:workloads.logLevel: say 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
     ),
     (
         "local",
@@ -118,7 +161,7 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
     (
         "local",
         with_("clinic:images", {"digests": {"seat": "abc"}}),
-        "clinic:images.digests.seat: String should match",
+        "clinic:images.digests.seat: abc is no digest: write one like sha256: and 64 digits",
     ),
     (
         "local",
@@ -154,12 +197,12 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
     (
         "local",
         with_("clinic:observability/operators", []),
-        "clinic:observability.operators: Tuple should have at least 1 item",
+        "clinic:observability.operators: it is empty: name one at least",
     ),
     (
         "dev",
         with_("clinic:azure/workloadPool/size", "big"),
-        "clinic:azure.workloadPool.size: String should match",
+        "clinic:azure.workloadPool.size: big is no size of a virtual machine: write one like",
     ),
     (
         "dev",
@@ -171,12 +214,16 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
         with_("clinic:azure/database/zoneRedundant", True),
         "clinic:azure.database: a Burstable server can't be zoneRedundant: say GeneralPurpose",
     ),
-    ("dev", with_("clinic:azure/deployer", "me"), "clinic:azure.deployer: String should match"),
-    ("dev", with_("clinic:azure/contacts", []), "clinic:azure.contacts: Tuple should have at least 1 item"),
+    (
+        "dev",
+        with_("clinic:azure/deployer", "me"),
+        "clinic:azure.deployer: me is no identifier in small letters: write one like 0a1b2c3d-",
+    ),
+    ("dev", with_("clinic:azure/contacts", []), "clinic:azure.contacts: it is empty: name one at least"),
     (
         "dev",
         with_("clinic:azure/budgetPerMonth", 0),
-        "clinic:azure.budgetPerMonth: Input should be greater than or equal to 1",
+        "clinic:azure.budgetPerMonth: say 1 or more",
     ),
     *(
         ("dev", with_(f"clinic:{path}", value), f"clinic:{sentence}")
@@ -208,7 +255,11 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
                 "azure.database: Standard_D2ds_v5 is no size of the tier Burstable: say one that begins with "
                 "Standard_B",
             ),
-            ("azure/location", "Korea Central", "azure.location: String should match"),
+            (
+                "azure/location",
+                "Korea Central",
+                "azure.location: Korea Central is no location of Azure: write one like koreacentral",
+            ),
             (
                 "azure/contacts",
                 ["a@example.com", "a@example.com"],
@@ -219,7 +270,11 @@ WRONG: list[tuple[str, Callable[[Config], None], str]] = [
                 [f"{0:08}-0000-0000-0000-{0:012}"] * 2,
                 f"azure.administrators: the group {0:08}-0000-0000-0000-{0:012} is there twice",
             ),
-            ("azure/suffix", "Ours", "azure.suffix: String should match"),
+            (
+                "azure/suffix",
+                "Ours",
+                "azure.suffix: Ours is no suffix (at most six small letters and digits): write one like x7",
+            ),
             (
                 "azure/location",
                 "westeurope",
@@ -269,6 +324,34 @@ def test_a_wrong_setting_is_one_sentence_and_nothing_is_made(
     assert str(refused.value).startswith(sentence)
     assert "\n" not in str(refused.value)
     assert made == []
+
+
+@pytest.mark.parametrize("key", ["Clinic:kafka", "clinik:kafka", "kafka"])
+def test_a_key_of_a_namespace_that_nobody_reads_is_one_sentence(key: str) -> None:
+    with pytest.raises(pulumi.RunError) as refused:
+        record("local", {**stack_config("local"), key: {"nodes": 3}})
+
+    assert str(refused.value) == (
+        f"{key} is no setting: say clinic:kafka, or begin it with one of clinic:, azure-native:, kubernetes:, pulumi:"
+    )
+
+
+def test_a_list_whose_only_element_is_wrong_is_not_called_empty() -> None:
+    config = stack_config("local")
+    config["clinic:observability"]["operators"] = ["all"]
+
+    with pytest.raises(pulumi.RunError) as refused:
+        record("local", config)
+
+    assert "empty" not in str(refused.value)
+    assert ";" not in str(refused.value)
+
+
+def test_false_is_false_in_quotes_too() -> None:
+    program = record("dev", {**stack_config("dev"), "clinic:groundOnly": "false"})
+
+    assert program.digests_made_up
+    assert any(program.of_kind("Deployment"))
 
 
 def test_a_missing_secret_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
