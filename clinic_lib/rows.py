@@ -58,12 +58,12 @@ class RowTable:
         self.statements: dict[object, str] = {}
         self._new_instance = mapper.class_manager.new_instance
         self._values = _getter(self.names)
+        self._left_out: dict[str, Any] = {}
         self.key_of = _getter(self.key)
 
     def make(self, image: Image) -> Any:
         """A row from its image."""
-        instance = self._new_instance()
-        self.restore(instance, image)
+        self.restore(instance := self._new_instance(), image)
         return instance
 
     def restore(self, instance: Any, image: Image) -> None:
@@ -78,12 +78,14 @@ class RowTable:
 
     def image(self, instance: Any) -> Image:
         """A row's columns as the statements take them: JSON as text, with its keys in order."""
+        given = instance.__dict__
+        for name, default in self._left_out.items():
+            given.setdefault(name, default)
         try:
-            values: Image = self._values(instance.__dict__)
+            values: Image = self._values(given)
         except KeyError:  # SQLAlchemy leaves a dataclass default out of a new instance's dictionary
-            missing = [name for name in self.names if name not in instance.__dict__]
-            instance.__dict__.update({name: getattr(instance, name) for name in missing})
-            values = self._values(instance.__dict__)
+            self._left_out |= {name: getattr(instance, name) for name in self.names if name not in given}
+            values = self._values(given | self._left_out)
         if not self._json_places:
             return values
         texts = list(values)

@@ -1,9 +1,12 @@
 """The rows of a batch: what is written of them."""
 
+from datetime import UTC, datetime
+
 import pytest
 from sqlalchemy.orm import configure_mappers
 
 from clinic_lib.rows import Rows, row_table
+from services.reservation.my_page.domain import MyPage as Page
 from tests.core.shop import MyPage
 
 configure_mappers()
@@ -61,3 +64,16 @@ def test_a_new_row_that_was_taken_away_leaves_nothing_to_a_row_in_its_place() ->
         loaded(rows, 1000 + number)
 
     assert rows.changes([TABLE]) == []
+
+
+def test_a_default_that_was_left_out_is_written_and_one_that_was_given_stays() -> None:
+    """The first row shows the table which defaults are left out."""
+    now, rows = datetime.now(UTC), Rows()
+    rows.add(Page(1, "Ada", 7, 1, "placed", now, [], now))
+    rows.add(Page(2, "Ada", 7, 1, "placed", now, [], now, seat_name="Stalls"))
+    rows.add(Page(3, "Ada", 7, 1, "placed", now, [], now))
+
+    ((table, _, new),) = rows.changes([row_table(Page)])
+
+    names = [image[table.names.index("seat_name")] for image in new]
+    assert names == [None, "Stalls", None]
