@@ -138,12 +138,13 @@ class Batch:
                 return self.work.deliveries
 
     async def _receive(self, poll: Poll) -> list[Any]:
-        arrived = [(each.envelope.message_id, each.position) for each in poll.deliveries]
-        fresh = await inbox.receive(self.transaction, poll.next_offsets, arrived)
+        ids = [each.envelope.message_id for each in poll.deliveries]
+        places = [each.position for each in poll.deliveries]
+        fresh = await inbox.receive(self.transaction, poll.next_offsets, ids, places)
         deliveries = []
-        for each in poll.deliveries:
-            if each.envelope.message_id in fresh:
-                fresh.remove(each.envelope.message_id)
+        for message_id, each in zip(ids, poll.deliveries, strict=True):
+            if message_id in fresh:
+                fresh.remove(message_id)
                 deliveries.append(each)
         self.tally.fresh = len(deliveries)
         self.tally.duplicates = len(poll.deliveries) - len(deliveries)

@@ -15,7 +15,7 @@ from clinic_lib.delivery import Delivery, values_of
 from clinic_lib.desk import Desk, Journal, RowMissing
 from clinic_lib.errors import NotFoundError
 from clinic_lib.failure import must_repeat, set_aside, settle_letter, wait_behind
-from clinic_lib.handlers import Handler, Load, Parameter
+from clinic_lib.handlers import Course, Handler, Load, Parameter
 from clinic_lib.logs import subject
 from clinic_lib.messages import Event
 from clinic_lib.outbox import Outgoing
@@ -58,7 +58,9 @@ async def _decide_all(waiting: list[Delivery], desk: Desk) -> None:
 
 async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
     """Handle one message, whole or not at all; what it returns must be loaded first."""
-    _take_up(delivery)
+    subject.set(delivery)  # from here on lines in the log are about this message
+    if delivery.notes is not None:
+        delivery.notes.decide()
     if _is_news(delivery, desk):
         desk.ledger.note(delivery.message, delivery.envelope)
     if delivery.record is not None and delivery.handlers and delivery.key in desk.parked:
@@ -66,12 +68,13 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
         return None
     journal = Journal()
     try:
-        if delivery.course.uses_transaction:
+        course = delivery.course
+        if course.uses_transaction:
             assert desk.transaction is not None
             async with desk.transaction.savepoint():
-                await _run(delivery, desk, journal)
+                await _run(course, delivery, desk, journal)
         else:
-            await _run(delivery, desk, journal)
+            await _run(course, delivery, desk, journal)
     except RowMissing as missing:
         journal.undo(desk)
         return missing
@@ -82,38 +85,34 @@ async def _decide(delivery: Delivery, desk: Desk) -> "RowMissing | None":
         outcome = set_aside(delivery, desk, exc)
         desk.tally.set_aside([journal.handler] if journal.handler else delivery.handlers, outcome)
     else:
-        _publish(delivery, desk, journal)
+        if journal.events:
+            _publish(delivery, desk, journal)
         desk.tally.take(journal.decisions, delivery.envelope.time)
         settle_letter(delivery, desk)
     return None
 
 
-def _take_up(delivery: Delivery) -> None:
-    """From here on lines in the log are about this message."""
-    subject.set(delivery)
-    if delivery.notes is not None:
-        delivery.notes.decide()
-
-
 def _publish(delivery: Delivery, desk: Desk, journal: Journal) -> None:
     for event, outgoing in journal.events:
         desk.take(event, outgoing, delivery.envelope)
-    if delivery.notes is not None and journal.events:
+    if delivery.notes is not None:
         delivery.notes.key = journal.events[0][1].key
 
 
 def _is_news(delivery: Delivery, desk: Desk) -> bool:
-    """An event of another service's that the ledger has not seen; a letter was seen when it came, once readable."""
-    if not isinstance(delivery.message, Event) or delivery.envelope.source == desk.encoder.source:
+    """Another service's event that the ledger has not seen; a letter was seen when it came, once readable."""
+    if not desk.ledger.sagas.concerned(type(delivery.message)):
+        return False
+    if delivery.envelope.source == desk.encoder.source:
         return False
     return delivery.letter is None or delivery.letter.state == "malformed"
 
 
-async def _run(delivery: Delivery, desk: Desk, journal: Journal) -> None:
+async def _run(course: Course, delivery: Delivery, desk: Desk, journal: Journal) -> None:
     if delivery.failure is not None:
         raise delivery.failure
     results: list[Any] = []
-    for compensate, handlers in delivery.course.parts:
+    for compensate, handlers in course.parts:
         if compensate:
             results += await _compensate(handlers, delivery, desk, journal)
         else:

@@ -1,7 +1,6 @@
 """Decoding: a Kafka record becomes a delivery, whatever it is; nothing here raises on a strange one."""
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -164,8 +163,10 @@ def _time(text: str) -> datetime:
 def _uuid(name: str, text: str) -> UUID:
     """Read by the driver's class, not by pydantic, which makes Python's slow one."""
     if len(text) == UUID_LENGTH and text[8:24:5] == "----":
-        with suppress(ValueError):
+        try:
             return fast_uuid(text)
+        except ValueError:
+            pass
     raise MalformedRecordError(f"{name}: is not a UUID")
 
 

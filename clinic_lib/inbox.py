@@ -8,7 +8,7 @@ Message ids are UUIDv7 and the table is partitioned by the id itself: by day of 
 midnight would pass as new.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -75,19 +75,23 @@ class Position(NamedTuple):
 async def receive(
     transaction: Transaction,
     next_offsets: dict[tuple[str, int], int],
-    arrived: list[tuple[UUID, Position]],
+    message_ids: Sequence[UUID],
+    arrived: Sequence[Position],
 ) -> set[UUID]:
-    """Store ids and offsets; return the ids that are new here. One statement, whatever the number."""
+    """Store offsets, and the ids of messages that arrived at these places; return the ids that are new here. One
+    statement, whatever the number.
+    """
     partitions = sorted(next_offsets)
+    logs, numbers, offsets = zip(*arrived, strict=True) if arrived else ((), (), ())
     rows = await transaction.fetch(
         RECEIVE,
         Array("text", (log for log, _ in partitions)),
         Array("integer", (partition for _, partition in partitions)),
         Array("bigint", (next_offsets[each] for each in partitions)),
-        Array("uuid", (message_id for message_id, _ in arrived)),
-        Array("text", (position.log for _, position in arrived)),
-        Array("integer", (position.partition for _, position in arrived)),
-        Array("bigint", (position.offset for _, position in arrived)),
+        Array("uuid", message_ids),
+        Array("text", logs),
+        Array("integer", numbers),
+        Array("bigint", offsets),
     )
     return {row[0] for row in rows}
 

@@ -250,9 +250,7 @@ def holds_nul(json: bytes) -> bool:
     return b"\\" in json and b"\\u0000" in json and NUL.search(json) is not None
 
 
-def fast_uuid(value: bytes | str) -> UUID:
-    """A UUID from its 16 bytes or its text. The database driver's class is made ten times as fast as Python's,
-    and is one of those. Raises `ValueError` for anything else.
-    """
-    made: UUID = pgproto.UUID(value)
-    return made
+fast_uuid: Callable[[bytes | str], UUID] = pgproto.UUID
+"""A UUID from its 16 bytes or its text. The database driver's class is made ten times as fast as Python's, and is
+one of those. Raises `ValueError` for anything else.
+"""

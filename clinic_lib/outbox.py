@@ -9,6 +9,7 @@ Source: https://debezium.io/documentation/reference/stable/transformations/outbo
 """
 
 from collections.abc import Collection, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -128,7 +129,7 @@ async def insert(
         [event.payload for event in events],
     )
     by_id = {event.message_id: event for event in events}
-    return sorted((_row(row, by_id.get(row[1])) for row in rows), key=lambda row: row.id)
+    return sorted([_row(row, by_id.get(row[1])) for row in rows], key=itemgetter(0))
 
 
 async def delete(database: Storage, sent: Collection[int]) -> None:

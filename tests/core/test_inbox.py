@@ -115,7 +115,7 @@ async def test_a_stored_offset_never_moves_back(worker: Worker, database: Databa
 
 async def test_another_cluster_begins_anew(database: Database) -> None:
     async with database.transaction() as transaction:
-        await inbox.receive(transaction, {("one/shop", 0): 7}, [])
+        await inbox.receive(transaction, {("one/shop", 0): 7}, [], [])
 
     assert await inbox.positions(database, ["one/shop", "two/shop"]) == {("one/shop", 0): 7}
 
