@@ -76,13 +76,16 @@ async def receive(
     transaction: Transaction,
     next_offsets: dict[tuple[str, int], int],
     message_ids: Sequence[UUID],
-    arrived: Sequence[Position],
+    places: Sequence[Position],
 ) -> set[UUID]:
-    """Store offsets, and the ids of messages that arrived at these places; return the ids that are new here. One
-    statement, whatever the number.
+    """Store offsets, and the ids of messages, each with the place it arrived at; return the ids that are new here.
+
+    One statement, whatever the number. Raises `ValueError` when a message has no place, or a place no message.
     """
+    if len(message_ids) != len(places):
+        raise ValueError(f"{len(message_ids)} messages can't have arrived at {len(places)} places")
     partitions = sorted(next_offsets)
-    logs, numbers, offsets = zip(*arrived, strict=True) if arrived else ((), (), ())
+    logs, numbers, offsets = zip(*places, strict=True) if places else ((), (), ())
     rows = await transaction.fetch(
         RECEIVE,
         Array("text", (log for log, _ in partitions)),

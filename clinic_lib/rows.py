@@ -7,6 +7,7 @@ undone function's rows are set back to.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -84,8 +85,9 @@ class RowTable:
         try:
             values: Image = self._values(given)
         except KeyError:  # SQLAlchemy leaves a dataclass default out of a new instance's dictionary
-            self._left_out |= {name: getattr(instance, name) for name in self.names if name not in given}
-            values = self._values(given | self._left_out)
+            missing = {name: getattr(instance, name) for name in self.names if name not in given}
+            self._left_out |= missing
+            values = self._values(given | missing)
         if not self._json_places:
             return values
         texts = list(values)
@@ -190,15 +192,10 @@ class RowTable:
         return statement
 
 
-TABLES: dict[type, RowTable] = {}
-
-
+@cache
 def row_table(row: type) -> RowTable:
     """The one `RowTable` of a mapped class."""
-    found = TABLES.get(row)
-    if found is None:
-        found = TABLES[row] = RowTable(row)
-    return found
+    return RowTable(row)
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], Image]:

@@ -7,9 +7,8 @@ from typing import Annotated, Literal, TypeVar
 from faststream.security import BaseSecurity, SASLScram512
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
+from clinic_lib.addresses import address_of
 from clinic_lib.errors import ConfigurationError
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
@@ -65,12 +64,7 @@ class ServiceSettings(AdminSettings):
 
     def database_address(self) -> str:
         """The full address, with user and password in it."""
-        try:
-            url = make_url(self.database_url)
-        except ArgumentError:
-            raise ConfigurationError(
-                "DATABASE_URL is no address: write postgresql://user@host:5432/name"
-            ) from None
+        url = address_of(self.database_url)
         password = self.database_password.get_secret_value() if self.database_password else url.password
         return url.set(username=self.database_user or url.username, password=password).render_as_string(False)
 

@@ -14,15 +14,15 @@ import asyncpg
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import BigInteger, DateTime, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from clinic_lib import metrics
+from clinic_lib.addresses import address_of
 from clinic_lib.arrays import Array
-from clinic_lib.errors import ConfigurationError, TransientError
+from clinic_lib.errors import TransientError
 
 __all__ = ["COLUMN_TYPES", "LIBRARY", "Database", "NewIds", "Storage", "Transaction", "View"]
 
@@ -135,15 +135,9 @@ class Database:
     def __init__(
         self, url: str, *, connections: int = 5, idle_seconds: int = 10, service: str | None = None
     ) -> None:
-        try:
-            address = make_url(url).set(drivername="postgresql+asyncpg")
-        except ArgumentError as exc:
-            raise ConfigurationError(
-                "DATABASE_URL is not an address; write postgresql://user@host:5432/database"
-            ) from exc
         self._wait = metrics.database_wait.labels(service) if service else None
         self.engine = create_async_engine(
-            address,
+            address_of(url).set(drivername="postgresql+asyncpg"),
             isolation_level="AUTOCOMMIT",
             pool_size=connections,
             max_overflow=0,

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from clinic_lib.addresses import address_of
+from clinic_lib.errors import ConfigurationError
 from clinic_lib.local.errors import StackError
 
 __all__ = ["create_databases", "database_url"]
@@ -22,8 +24,9 @@ async def create_databases(server_url: str, databases: Iterable[str]) -> None:
     Raises `StackError` when the server can't be reached or does not allow it.
     """
     try:
+        address = address_of(server_url).set(drivername="postgresql")
         connection = await asyncpg.connect(
-            server_url.replace("postgresql+asyncpg:", "postgresql:"),
+            address.render_as_string(hide_password=False),
             user=os.environ.get("DATABASE_USER"),
             password=os.environ.get("DATABASE_PASSWORD"),
             timeout=10,
@@ -35,6 +38,8 @@ async def create_databases(server_url: str, databases: Iterable[str]) -> None:
                     await connection.execute(f'create database "{database}"')
         finally:
             await connection.close()
+    except ConfigurationError as exc:
+        raise StackError(f"{exc}.") from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         raise StackError(
             f"The services' databases can't be made at DATABASE_URL: {exc or type(exc).__name__}."

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -87,6 +87,7 @@ def receive(record: Any) -> Received:
 async def handle(connection: Any, received: Sequence[Received], next_offsets: dict[int, int]) -> None:
     """The statements of a projection, in their order."""
     ids, records, _, events = zip(*received, strict=True)
+    partitions: tuple[Iterable[object], ...]
     partitions = ["bare"] * len(next_offsets), next_offsets.keys(), next_offsets.values()
     places = ["bare"] * len(records), (each.partition for each in records), (each.offset for each in records)
     kinds = "text", "integer", "bigint"

@@ -11,7 +11,9 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
+import asyncpg
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from clinic_lib.local.control_server import problems
@@ -72,6 +74,9 @@ def bench(
         raise typer.Exit(
             _tell(_run(lambda on, steps: _head_to_head(on, steps, QUICK, rounds)), as_json=as_json)
         )
+    stored = results.load()  # a file that can't be read is said before a quarter of an hour, not after it
+    if render and not stored:
+        raise StackError(f"There is nothing in {results.FOLDER} to render yet: run clinic bench.")
     found = {}
     if growth:
         found = _run(sweep.measure)
@@ -79,12 +84,7 @@ def bench(
         found = _run(lambda on, steps: soak.measure(on, steps, soaked))
     elif not render:
         found = _run(lambda on, steps: _everything(on, steps, rounds))
-    results.keep(found)
-    page.write()
-    Console(stderr=True).print(f"written: {page.PAGE}")
-    gates = {name: each["gate"] for name, each in found.get("head_to_head", {}).items()}
-    if failed := [f"{name}: {problem}" for name, gate in gates.items() for problem in gate]:
-        raise StackError("Runs that do not count: " + "; ".join(failed))
+    _keep(found)
 
 
 def main(arguments: list[str]) -> int:
@@ -93,11 +93,24 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _keep(found: dict[str, Any]) -> None:
+    """Store what was found and write the page. Raises `StackError` for runs that do not count."""
+    measured = found.get("head_to_head", {})
+    failed = [f"{name}: {problem}" for name, each in measured.items() for problem in each["gate"]]
+    if any(all(run["gate"] for run in each["results"]) for each in measured.values()):
+        raise StackError("Nothing was written, since no run counts of one of them: " + "; ".join(failed))
+    results.keep(found)
+    page.write()
+    Console(stderr=True).print(f"written: {page.PAGE}")
+    if failed:
+        raise StackError("Runs that do not count: " + "; ".join(failed))
+
+
 async def _everything(on: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
     measured = await _head_to_head(on, steps, FULL, rounds)
     return {
         "head_to_head": {name: each.to_json() for name, each in measured.items()},
-        **await latency.measure(on, steps),
+        **await latency.measure(on, steps, rounds),
         **await http_commands.measure(on, steps, rounds),
         **await per_record.measure(on, steps, rounds),
         **await clinic_load.measure(on, steps),
@@ -144,6 +157,10 @@ def _run(part: Any) -> Any:
         return asyncio.run(run())
     except asyncio.CancelledError:
         raise StackError("Ended before it was done; nothing was written.") from None
+    except (RuntimeError, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        raise StackError(
+            f"Ended before it was done, and nothing was written: {exc or type(exc).__name__}."
+        ) from exc
     except ExceptionGroup as group:
         if told := list(problems(group)):
             raise StackError("\n".join(told)) from None

@@ -47,13 +47,13 @@ class Need:
 
 
 def need(rate: float, results: Mapping[str, Any], prices: Prices | None = None) -> Need:
-    """For `rate` sagas a second, by the stored results of the head-to-head.
+    """For `rate` sagas a second, by the stored results of the head-to-head, of which a run has to count.
 
     CPU is taken as proportional to the rate, which is what the sweep over processes is to show.
     """
     prices = prices or Prices()
     found = results["head_to_head"]["found"]["product"]
-    runs = found["results"]
+    runs = [run for run in found["results"] if not run["gate"]]
     middle = sorted(runs, key=lambda run: run["sagas_per_second"])[len(runs) // 2]
     service_cores, database_cores, broker_cores = (
         ceil(rate * middle[name] * 1e-6 / HEADROOM) for name in ("cpu", "postgresql_cpu", "kafka_cpu")

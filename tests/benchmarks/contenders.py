@@ -15,6 +15,7 @@ from tests.benchmarks import product
 from tests.benchmarks.ground import PROJECT, Run, environment
 from tests.benchmarks.product import SERVICES, Product
 from tests.benchmarks.stopwatch import Result
+from tests.benchmarks.workers import ending
 
 __all__ = ["PEERS", "Contender", "Floor", "Peer", "ProductVariant"]
 
@@ -58,7 +59,10 @@ class ProductVariant:
         return SERVICES
 
     async def measure(self, run: Run, sagas: int) -> Result:
-        return await product.measure(run, sagas, self.product)
+        try:
+            return await product.measure(run, sagas, self.product)
+        except (RuntimeError, TimeoutError) as exc:
+            return Result(0.0, gate=[str(exc) or "my page stood still"])
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Script:
                 process.kill()
                 await process.wait()
         if process.returncode or not told.strip():
-            last = complaints.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            last = complaints.decode(errors="replace").strip().splitlines()[-1:] or [ending(process)]
             return Result(0.0, gate=[f"{self.name} failed: {last[0]}"])
         return Result(**json.loads(told.splitlines()[-1]))
 

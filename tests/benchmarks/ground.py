@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import psutil
 from aiokafka.admin import AIOKafkaAdminClient
 
 from clinic_lib.local.database import create_databases, database_url
@@ -79,7 +80,8 @@ async def servers() -> AsyncIterator[Servers]:
     (PROJECT / ".clinic").mkdir(mode=0o711, exist_ok=True)
     kafka_port = free_ports([0, 1])
     ported = replace(project, kafka_port=kafka_port, postgresql_port=free_ports([0]))
-    folder = ClinicFolder(Path(tempfile.mkdtemp(prefix="bench-", dir=PROJECT / ".clinic")))
+    _clear_after_the_dead()
+    folder = ClinicFolder(Path(tempfile.mkdtemp(prefix=f"bench-{os.getpid()}-", dir=PROJECT / ".clinic")))
     folder.path.parent.chmod(0o711)  # PostgreSQL's user has to pass through
     folder.path.mkdir(mode=0o711)
     infrastructure = Infrastructure(ported, folder, Progress())
@@ -101,6 +103,14 @@ async def servers() -> AsyncIterator[Servers]:
             await child.stop()
         folder.erase()
         shutil.rmtree(folder.path.parent)
+
+
+def _clear_after_the_dead() -> None:
+    """Remove what runs left behind that were killed; their servers died with them."""
+    for path in (PROJECT / ".clinic").glob("bench-*"):
+        number = path.name.split("-")[1]
+        if not number.isdecimal() or not psutil.pid_exists(int(number)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @asynccontextmanager

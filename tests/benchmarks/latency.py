@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -25,7 +26,7 @@ __all__ = ["Served", "at_rate", "capacity", "measure", "serving"]
 
 SHARES = (0.2, 0.5, 0.8)
 CLIENTS = 64
-SECONDS = 15.0
+SECONDS = 7.5
 WARM_UP_SECONDS = 3.0
 WATCHED_PER_SECOND = 100
 WATCHED_EVERY_S = 0.004
@@ -57,17 +58,23 @@ class Served:
         await self.books.until_shown(self.orders)
 
 
-async def measure(servers: Servers, steps: Steps) -> dict[str, Any]:
-    """The capacity over HTTP, and latencies at shares of it."""
-    steps.expect(1 + len(SHARES))
+async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
+    """The capacity over HTTP, and latencies at shares of it: medians over `rounds`, the shares in turns."""
+    steps.expect(1 + rounds * len(SHARES))
+    found: dict[float, list[dict[str, float]]] = {share: [] for share in SHARES}
     async with serving(servers, Product()) as served:
         steps("capacity over HTTP")
-        most = await capacity(served)
-        found = []
-        for share in SHARES:
-            steps(f"latency at {share:.0%} of capacity")
-            found.append({"share": share, **await at_rate(served, most * share, SECONDS)})
-    return {"latency": {"capacity": most, "at": found}}
+        most = median([await capacity(served) for _ in range(3)])
+        for number in range(1, rounds + 1):
+            for share in SHARES:
+                steps(f"round {number} of {rounds}: latency at {share:.0%} of capacity")
+                found[share].append(await at_rate(served, most * share, SECONDS))
+    at = [{"share": share, "rounds": rounds, **_medians(loads)} for share, loads in found.items()]
+    return {"latency": {"capacity": most, "at": at}}
+
+
+def _medians(loads: list[dict[str, float]]) -> dict[str, float]:
+    return {name: median(load[name] for load in loads) for name in loads[0]}
 
 
 @asynccontextmanager
@@ -93,13 +100,14 @@ async def serving(servers: Servers, product: Product) -> AsyncIterator[Served]:
                 raise RuntimeError(f"the run does not count: {'; '.join(wrong)}")
 
 
-async def capacity(served: Served, seconds: float = SECONDS / 2) -> float:
+async def capacity(served: Served, seconds: float = SECONDS) -> float:
     """Orders a second, from the first request until my page shows the last one, with a request always waiting."""
     async with connections(served.port, CLIENTS) as clients:
         warm = await closed_loop(clients, WARM_UP_SECONDS, lambda: served.order("warm"))
         if warm.failures:
             raise RuntimeError(f"{warm.failures} of {len(warm.latencies)} orders were refused")
-        await served.settled()
+    await served.settled()  # longer than the server keeps an idle connection, when polls are small
+    async with connections(served.port, CLIENTS) as clients:
         before, began = served.orders, perf_counter()
         await closed_loop(clients, seconds, lambda: served.order("capacity"))
         await served.settled()

@@ -12,6 +12,7 @@ import orjson
 
 __all__ = ["Load", "closed_loop", "connections", "get", "open_loop", "percentile", "post"]
 
+CLOSED = "the server has closed the connection"
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -41,10 +42,15 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set()
         if self._answer and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionResetError("the server has closed the connection"))
+            self._answer.set_exception(exc or ConnectionResetError(CLOSED))
 
     async def send(self, request: bytes) -> int:
-        """The status of the answer."""
+        """The status of the answer. Raises `ConnectionResetError` when the server has closed the connection.
+
+        uvicorn closes one that was idle for five seconds.
+        """
+        if self._closed.is_set():
+            raise ConnectionResetError(CLOSED)
         assert self._transport
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks import capacity, growth, plots, results
+from tests.benchmarks import capacity, growth, plots, rates, results
 from tests.benchmarks.plots import Axis
 
 __all__ = ["PAGE", "text", "write"]
@@ -18,16 +18,20 @@ HEADER = """\
 
 `clinic bench` wrote this page and its plots from [results.json](benchmarks/results.json);
 [performance](performance.md) says how to read it, and what limits the library. A run counts only when its gate passes:
-every order ended, a third refused, no seat lost or sold twice, my page equal to the orders, inboxes complete,
-outboxes empty.
+every order ended, a third refused, no seat lost or sold twice, my page equal to the orders; of product and floor, whose
+inboxes and outboxes we know, also inboxes complete and outboxes empty.
 """
 
 
 def write(folder: Path = results.FOLDER) -> None:
-    """The page beside `folder`, and the plots in it."""
+    """The page beside `folder`, and the plots in it. Raises `StackError` for results that are not ours."""
     stored = results.load(folder)
-    (folder.parent / PAGE.name).write_text(text(stored))
-    for name, plot in _plots(stored).items():
+    try:
+        page, made = text(stored), _plots(stored)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        raise results.not_ours(folder / "results.json", exc) from exc
+    (folder.parent / PAGE.name).write_text(page)
+    for name, plot in made.items():
         (folder / f"{name}.svg").write_text(plot)
 
 
@@ -44,16 +48,17 @@ def text(stored: Mapping[str, Any]) -> str:
 
 
 def _head_to_head(found: Mapping[str, Any]) -> Iterator[str]:
-    floor = _rate(found["floor"])
-    peers = {name: _rate(each) for name, each in found.items() if not name.startswith(("product", "floor"))}
+    peers = {
+        name: rates.rate(each) for name, each in found.items() if not name.startswith(("product", "floor"))
+    }
     best = max(peers, key=lambda name: peers[name])
-    ratio = _rate(found["product"]) / floor
     yield "## Sagas a second"
     yield ""
     yield (
-        f"The product, all services in one process, carries out **{_rate(found['product']):,.0f} sagas/s**: "
-        f"**{ratio:.2f} ×** the floor, and **{_rate(found['product']) / peers[best]:.0f} ×** {best}, the best of the "
-        "libraries. Medians; the runs took turns."
+        f"The product, all services in one process, carries out **{rates.rate(found['product']):,.0f} sagas/s**: "
+        f"{rates.ratio(found['product'], found['floor'])} the floor, and "
+        f"**{rates.rate(found['product']) / peers[best]:.1f} ×** {best}, the best of the "
+        "libraries. Medians; the runs took turns, and ratios to the floor are those of each round."
     )
     yield ""
     yield "![Sagas a second](benchmarks/head_to_head.svg)"
@@ -70,20 +75,26 @@ def _head_to_head(found: Mapping[str, Any]) -> Iterator[str]:
     ]
     rows = []
     for name, each in found.items():
-        rates = [result["sagas_per_second"] for result in _counted(each)]
+        each_rate = [result["sagas_per_second"] for result in rates.counted(each)]
         rows.append(
             [
                 name,
-                f"{_rate(each):,.0f}",
-                f"{min(rates, default=0):,.0f} to {max(rates, default=0):,.0f}",
-                f"{_rate(each) / floor:.2f}",
-                *(f"{_middle(each, cpu):,.0f} µs" for cpu in ("cpu", "postgresql_cpu", "kafka_cpu")),
-                f"{_middle(each, 'commits'):.3f}",
+                f"{rates.rate(each):,.0f}",
+                f"{min(each_rate, default=0):,.0f} to {max(each_rate, default=0):,.0f}",
+                f"{median(rates.ratios(each, found['floor'])):.2f}",
+                *(f"{rates.middle(each, cpu):,.0f} µs" for cpu in ("cpu", "postgresql_cpu", "kafka_cpu")),
+                f"{rates.middle(each, 'commits'):.3f}",
                 "–" if each["statements"] is None else f"{each['statements']:.2f}",
-                f"{len(rates)} of {len(each['results'])} × {each['sagas']:,}",
+                f"{len(each_rate)} of {len(each['results'])} × {each['sagas']:,}",
             ]
         )
     yield from _table([*columns, "statements a saga", "runs that count × sagas"], rows)
+    if restless := [name for name in ("product", "floor") if rates.spread(found[name]) > rates.MOST_SPREAD]:
+        yield ""
+        yield (
+            f"**The machine was not quiet**: the runs of {' and '.join(restless)} differ by more than "
+            f"{rates.MOST_SPREAD:g} ×, so these figures say little."
+        )
     for name, each in found.items():
         for problem in each["gate"]:
             yield ""
@@ -96,7 +107,8 @@ def _latency(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Orders over HTTP, all services in one process, the load from the same machine: "
         f"{found['capacity']:,.0f} a second "
-        "at most. Latency counts from when a request was due until my page shows its order's end."
+        "at most. Latency counts from when a request was due until my page shows its order's end; medians of "
+        f"{found['at'][0].get('rounds', 1)} rounds."
     )
     yield ""
     rows = [
@@ -255,8 +267,8 @@ def _plots(stored: Mapping[str, Any]) -> dict[str, str]:
     """By file name."""
     made: dict[str, str] = {}
     if "head_to_head" in stored:
-        rates = {name: _rate(each) for name, each in stored["head_to_head"]["found"].items()}
-        made["head_to_head"] = plots.bars("Sagas a second", Axis("sagas/s", logarithmic=True), rates)
+        by_name = {name: rates.rate(each) for name, each in stored["head_to_head"]["found"].items()}
+        made["head_to_head"] = plots.bars("Sagas a second", Axis("sagas/s", logarithmic=True), by_name)
     if "sweep" in stored:
         for name, points in stored["sweep"]["found"].items():
             made |= growth.plots_of(name, points, _file("sweep", name).removeprefix("benchmarks/"))
@@ -275,19 +287,6 @@ def _plots(stored: Mapping[str, Any]) -> dict[str, str]:
         dead = {"dead_rows": "dead, all tables", "dead_outbox_rows": "dead, outbox"}
         made["soak-rows"] = over_time("Rows that wait for vacuum", "rows", dead)
     return made
-
-
-def _counted(each: Mapping[str, Any]) -> list[Mapping[str, float]]:
-    return [result for result in each["results"] if not result["gate"]]
-
-
-def _middle(each: Mapping[str, Any], name: str) -> float:
-    """Over the runs that count; 0 when none does."""
-    return median([result[name] for result in _counted(each)] or [0.0])
-
-
-def _rate(each: Mapping[str, Any]) -> float:
-    return _middle(each, "sagas_per_second")
 
 
 def _file(part: str, name: str) -> str:

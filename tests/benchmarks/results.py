@@ -10,9 +10,10 @@ from typing import Any
 
 import psutil
 
+from clinic_lib.local.errors import StackError
 from tests.benchmarks.ground import PROJECT
 
-__all__ = ["FOLDER", "keep", "load"]
+__all__ = ["FOLDER", "keep", "load", "not_ours"]
 
 FOLDER = PROJECT / "docs" / "benchmarks"
 
@@ -28,9 +29,22 @@ def keep(found: dict[str, Any], folder: Path = FOLDER) -> None:
 
 
 def load(folder: Path = FOLDER) -> dict[str, Any]:
+    """By part; nothing where nothing was measured yet. Raises `StackError` for a file that is not ours."""
     path = folder / "results.json"
-    stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return stored
+    try:
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        if not all({"measured", "found"} <= part.keys() for part in stored.values()):
+            raise ValueError("a part has no `measured` or no `found`")
+    except (OSError, ValueError, AttributeError) as exc:
+        raise not_ours(path, exc) from exc
+    return dict(stored)
+
+
+def not_ours(path: Path, error: Exception) -> StackError:
+    return StackError(
+        f"{path} is not what clinic bench writes ({type(error).__name__}: {error}): "
+        "take it back from git, or move it away."
+    )
 
 
 def _circumstances() -> dict[str, object]:

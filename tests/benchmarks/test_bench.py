@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from clinic_lib.local.errors import StackError
 from tests.benchmarks import capacity, growth, page, plots, results
 from tests.benchmarks.ground import PROJECT
 from tests.benchmarks.head_to_head import Measured
@@ -54,7 +55,8 @@ def test_a_page_of_every_part_tells_ratios_and_draws_plots(tmp_path: Path) -> No
     page.write(folder)
 
     text = (tmp_path / "benchmarks.md").read_text()
-    assert "**0.50 ×** the floor, and **20 ×** eventsourcing" in text
+    assert "**0.50 ×** (0.50 to 0.50) the floor, and **20.0 ×** eventsourcing" in text
+    assert "not quiet" not in text
     assert "**2.0 ×** as many as with a commit for each request" in text
     assert "2 of 3 × 100" in text  # a run whose gate failed is left out
     for plot in folder.glob("*.svg"):
@@ -64,6 +66,34 @@ def test_a_page_of_every_part_tells_ratios_and_draws_plots(tmp_path: Path) -> No
         *("sweep-partitions", "sweep-partitions-latency"),
         *("soak-latency", "soak-memory", "soak-rows"),
     }
+
+
+def test_ratios_are_those_of_each_round_and_a_restless_machine_is_told(tmp_path: Path) -> None:
+    """A machine that became slower for two rounds made product and floor slower alike."""
+    found = found_by_a_full_run()
+    for name, runs in (("product", (2_000, 500, 1_000)), ("floor", (4_000, 1_000, 2_000))):
+        found["head_to_head"][name] = Measured(name, 100, [Result(rate) for rate in runs]).to_json()
+    results.keep(found, tmp_path)
+
+    text = page.text(results.load(tmp_path))
+
+    assert "**0.50 ×** (0.50 to 0.50) the floor" in text
+    assert "the runs of product and floor differ by more than 2 ×" in text
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["{", "[]", '{"soak": {}}', '{"head_to_head": {"measured": {}, "found": {}}}']
+)
+def test_results_that_are_not_ours_are_refused_and_the_page_stays(tmp_path: Path, spoilt: str) -> None:
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    (folder / "results.json").write_text(spoilt)
+    (tmp_path / "benchmarks.md").write_text("as it was")
+
+    with pytest.raises(StackError, match=r"results\.json is not what clinic bench writes"):
+        page.write(folder)
+
+    assert (tmp_path / "benchmarks.md").read_text() == "as it was"
 
 
 def test_a_part_that_is_measured_again_replaces_the_earlier_one(tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 """Sagas a second, of the product and of the floor, each with the gate that says whether the run counts."""
 
+import asyncio
+
+import asyncpg
+import psutil
 import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -46,6 +50,32 @@ def test_a_run_that_loses_an_order_does_not_count(ground: Servers) -> None:
     assert len(wrong) == 3
     assert "seats are left" in wrong[0]
     assert "my page shows" in wrong[1]
+
+
+def test_a_process_that_is_killed_stands_in_the_gate(ground: Servers) -> None:
+    async def measure() -> list[str]:
+        contender = ProductVariant(Product())
+        async with fresh_run(ground, contender.databases) as run:
+            measuring = asyncio.create_task(contender.measure(run, 100_000))
+            async with books_of(run) as books, asyncio.timeout(60):
+                while not await _placed(books):
+                    await asyncio.sleep(0.1)
+            (worker,) = (
+                each for each in psutil.Process().children() if "tests.benchmarks.worker" in each.cmdline()
+            )
+            worker.kill()
+            return (await measuring).gate
+
+    (problem,) = uvloop.run(measure())
+
+    assert problem.endswith("was ended by SIGKILL")
+
+
+async def _placed(books: Books) -> int:
+    try:
+        return int(await books.order.fetchval('select count(*) from "order"'))
+    except asyncpg.UndefinedTableError:
+        return 0
 
 
 async def _spoilt(books: Books) -> list[str]:

@@ -6,13 +6,14 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from signal import Signals
 from typing import Any
 
 from clinic_lib.local.spawn import die_with_parent
 from tests.benchmarks.ground import PROJECT, Run, environment
 from tests.benchmarks.worker import Wanted
 
-__all__ = ["Workers", "programs", "started"]
+__all__ = ["Workers", "ending", "programs", "started"]
 
 ENDS_WITHIN_S = 15.0
 SERVES_WITHIN_S = 60.0
@@ -94,9 +95,16 @@ async def _answer(process: Process) -> dict[str, float]:
     assert process.stdout
     line = await process.stdout.readline()
     if not line:
-        raise RuntimeError(f"a worker ended with exit code {await process.wait()}")
+        await process.wait()
+        raise RuntimeError(f"process {process.pid}, which was measured, {ending(process)}")
     answer: dict[str, float] = json.loads(line)
     return answer
+
+
+def ending(process: Process) -> str:
+    """How a process ended, in words."""
+    code = process.returncode or 0
+    return f"was ended by {Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 async def _end(process: Process) -> None:

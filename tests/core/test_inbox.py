@@ -120,6 +120,12 @@ async def test_another_cluster_begins_anew(database: Database) -> None:
     assert await inbox.positions(database, ["one/shop", "two/shop"]) == {("one/shop", 0): 7}
 
 
+async def test_a_message_without_a_place_is_refused(database: Database) -> None:
+    async with database.transaction() as transaction:
+        with pytest.raises(ValueError, match="2 messages can't have arrived at 1 places"):
+            await inbox.receive(transaction, {}, [uuid4(), uuid4()], [inbox.Position(LOG, 0, 1)])
+
+
 @pytest.mark.parametrize("message_id", [UUID(int=0), uuid4(), UUID(int=2**128 - 1)], ids=str)
 async def test_ids_of_no_day_are_accepted_once(message_id: UUID, worker: Worker, database: Database) -> None:
     log = Log()

@@ -1,11 +1,12 @@
 """The rows of a batch: what is written of them."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import configure_mappers
 
-from clinic_lib.rows import Rows, row_table
+from clinic_lib.rows import Rows, RowTable, row_table
 from services.reservation.my_page.domain import MyPage as Page
 from tests.core.shop import MyPage
 
@@ -66,14 +67,32 @@ def test_a_new_row_that_was_taken_away_leaves_nothing_to_a_row_in_its_place() ->
     assert rows.changes([TABLE]) == []
 
 
-def test_a_default_that_was_left_out_is_written_and_one_that_was_given_stays() -> None:
-    """The first row shows the table which defaults are left out."""
-    now, rows = datetime.now(UTC), Rows()
-    rows.add(Page(1, "Ada", 7, 1, "placed", now, [], now))
-    rows.add(Page(2, "Ada", 7, 1, "placed", now, [], now, seat_name="Stalls"))
-    rows.add(Page(3, "Ada", 7, 1, "placed", now, [], now))
+def test_a_default_that_was_left_out_is_written_and_what_was_given_stays() -> None:
+    """Which defaults are left out is learnt from rows: what one leaves out may not cover what another gives."""
+    now, rows, table = datetime.now(UTC), Rows(), RowTable(Page)
+    given: list[dict[str, Any]] = [
+        {"seat_name": "Stalls"},
+        {"reason": "sold out"},
+        {},
+        {"seat_name": "Box", "reason": "sold out"},
+    ]
+    for number, each in enumerate(given):
+        rows.add(Page(number, "Ada", 7, 1, "placed", now, [], now, **each))
 
-    ((table, _, new),) = rows.changes([row_table(Page)])
+    ((_, _, new),) = rows.changes([table])
 
-    names = [image[table.names.index("seat_name")] for image in new]
-    assert names == [None, "Stalls", None]
+    wanted = [
+        (number, "Ada", 7, 1, "placed", now, "[]", now, each.get("seat_name"), each.get("reason"))
+        for number, each in enumerate(given)
+    ]
+    assert new == wanted
+
+
+def test_a_row_that_leaves_defaults_out_is_not_changed_by_looking_at_it() -> None:
+    now, rows, table = datetime.now(UTC), Rows(), RowTable(Page)
+    page = Page(1, "Ada", 7, 1, "placed", now, [], now)
+    first = rows.hand_out(table, page)
+    rows.add_loaded(table, [page], {})
+
+    assert rows.changes([table]) == []
+    assert rows.hand_out(table, page) == first
