@@ -7,7 +7,6 @@ undone function's rows are set back to.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -192,10 +191,14 @@ class RowTable:
         return statement
 
 
-@cache
+TABLES: dict[type, RowTable] = {}
+
+
 def row_table(row: type) -> RowTable:
     """The one `RowTable` of a mapped class."""
-    return RowTable(row)
+    if row not in TABLES:
+        TABLES[row] = RowTable(row)
+    return TABLES[row]
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], Image]:

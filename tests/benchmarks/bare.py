@@ -36,6 +36,7 @@ STEPS = NAMES.index("steps")
 STATUS = {b"OrderConfirmed": "confirmed", b"OrderCancelled": "cancelled"}
 CHANGES = (*STATUS, b"SeatsReserved")
 
+Columns = tuple[Iterable[object], ...]
 Received = tuple[Any, ConsumerRecord, bytes, dict[str, Any]]
 """A message id, its record, its type and the event."""
 
@@ -87,9 +88,12 @@ def receive(record: Any) -> Received:
 async def handle(connection: Any, received: Sequence[Received], next_offsets: dict[int, int]) -> None:
     """The statements of a projection, in their order."""
     ids, records, _, events = zip(*received, strict=True)
-    partitions: tuple[Iterable[object], ...]
-    partitions = ["bare"] * len(next_offsets), next_offsets.keys(), next_offsets.values()
-    places = ["bare"] * len(records), (each.partition for each in records), (each.offset for each in records)
+    partitions: Columns = ["bare"] * len(next_offsets), next_offsets.keys(), next_offsets.values()
+    places: Columns = (
+        ["bare"] * len(records),
+        (each.partition for each in records),
+        (each.offset for each in records),
+    )
     kinds = "text", "integer", "bigint"
     checkpoints = (Array(kind, values) for kind, values in zip(kinds, partitions, strict=True))
     arrived = (Array(kind, values) for kind, values in zip(kinds, places, strict=True))

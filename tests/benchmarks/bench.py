@@ -1,14 +1,14 @@
 """`clinic bench`: measures the library on this machine, and writes down what it found.
 
-Without an option: sagas a second beside the floor and the peers, latency, commands over HTTP, a record's CPU, the
-clinic under load;
-the results go to docs/benchmarks/results.json, and docs/benchmarks.md and its plots are made from them.
+Without an option: sagas a second beside the floor and the peers, latency, commands over HTTP, a record's CPU, and the
+clinic under load. The results go to docs/benchmarks/results.json; docs/benchmarks.md and its plots are made from them.
 """
 
 import asyncio
 import json
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
@@ -33,8 +33,9 @@ from tests.benchmarks.contenders import PEERS, peers_are_installed
 from tests.benchmarks.ground import Servers, servers
 from tests.benchmarks.head_to_head import FULL, QUICK, Measured
 from tests.benchmarks.steps import Steps, showing
+from tests.benchmarks.workload import RunError
 
-__all__ = ["main"]
+__all__ = ["keep", "main", "need_counted"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -84,7 +85,7 @@ def bench(
         found = _run(lambda on, steps: soak.measure(on, steps, soaked))
     elif not render:
         found = _run(lambda on, steps: _everything(on, steps, rounds))
-    _keep(found)
+    keep(found)
 
 
 def main(arguments: list[str]) -> int:
@@ -93,21 +94,30 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _keep(found: dict[str, Any]) -> None:
-    """Store what was found and write the page. Raises `StackError` for runs that do not count."""
-    measured = found.get("head_to_head", {})
-    failed = [f"{name}: {problem}" for name, each in measured.items() for problem in each["gate"]]
-    if any(all(run["gate"] for run in each["results"]) for each in measured.values()):
-        raise StackError("Nothing was written, since no run counts of one of them: " + "; ".join(failed))
-    results.keep(found)
-    page.write()
-    Console(stderr=True).print(f"written: {page.PAGE}")
-    if failed:
-        raise StackError("Runs that do not count: " + "; ".join(failed))
+def keep(found: dict[str, Any], folder: Path = results.FOLDER) -> None:
+    """Store what was found and write the page. Raises `StackError` for runs that do not count, when it is written."""
+    results.keep(found, folder)
+    page.write(folder)
+    Console(stderr=True).print(f"written: {folder.parent / page.PAGE.name}")
+    if failed := _failures({name: each["gate"] for name, each in found.get("head_to_head", {}).items()}):
+        raise StackError(f"Runs that do not count: {failed}")
+
+
+def need_counted(measured: Mapping[str, Measured]) -> None:
+    """Raises `RunError` when there is nothing to compare: no run counts of product, of floor, or of any peer."""
+    for names in (("product",), ("floor",), tuple(PEERS)):
+        if not any(measured[name].counted for name in names):
+            gates = {name: measured[name].gate for name in names}
+            raise RunError(f"no run of {' or '.join(names)} counts: {_failures(gates)}")
+
+
+def _failures(gates: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{name}: {problem}" for name, gate in gates.items() for problem in gate)
 
 
 async def _everything(on: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
     measured = await _head_to_head(on, steps, FULL, rounds)
+    need_counted(measured)
     return {
         "head_to_head": {name: each.to_json() for name, each in measured.items()},
         **await latency.measure(on, steps, rounds),
@@ -125,7 +135,7 @@ async def _head_to_head(
 
 def _tell(measured: dict[str, Measured], *, as_json: bool) -> int:
     """Print the head-to-head; answers with the exit code: 1 when a run does not count."""
-    gate = "; ".join(f"{name}: {problem}" for name, each in measured.items() for problem in each.gate)
+    gate = _failures({name: each.gate for name, each in measured.items()})
     told = {
         "product": round(measured["product"].sagas_per_second),
         "floor": round(measured["floor"].sagas_per_second),
@@ -157,9 +167,9 @@ def _run(part: Any) -> Any:
         return asyncio.run(run())
     except asyncio.CancelledError:
         raise StackError("Ended before it was done; nothing was written.") from None
-    except (RuntimeError, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+    except (RunError, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         raise StackError(
-            f"Ended before it was done, and nothing was written: {exc or type(exc).__name__}."
+            f"Ended before it was done, and nothing was written: {str(exc) or type(exc).__name__}."
         ) from exc
     except ExceptionGroup as group:
         if told := list(problems(group)):

@@ -15,6 +15,7 @@ from tests.benchmarks.load import closed_loop, connections, get, post
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workers import started
+from tests.benchmarks.workload import RunError
 
 __all__ = ["measure"]
 
@@ -29,7 +30,7 @@ LOOK = get("/diagnoses")
 
 
 async def measure(servers: Servers, steps: Steps, seconds: float = SECONDS) -> dict[str, Any]:
-    """Requests a second and latencies of both. Raises `RuntimeError` when somebody is lost or refused."""
+    """Requests a second and latencies of both. Raises `RunError` when somebody is lost or refused."""
     steps.expect(2)
     ports = {"reception": free_ports([0]), "diagnosis": free_ports([0])}
     wanted = [
@@ -47,12 +48,12 @@ async def measure(servers: Servers, steps: Steps, seconds: float = SECONDS) -> d
         async with connections(ports["diagnosis"], CLIENTS) as clients:
             looking = await closed_loop(clients, seconds, lambda: LOOK)
     if failures := registering.failures + looking.failures:
-        raise RuntimeError(f"the clinic refused {failures} requests")
+        raise RunError(f"the clinic refused {failures} requests")
     return {"clinic": {"POST /receptions": registering.to_json(), "GET /diagnoses": looking.to_json()}}
 
 
 async def _until_known(run: Run, receptions: int) -> None:
-    """Raises `RuntimeError` when somebody who was registered is not known to all in time."""
+    """Raises `RunError` when somebody who was registered is not known to all in time."""
     for name in ("reception", "diagnosis", "patient_management"):
         connection = await asyncpg.connect(run.database(name))
         try:
@@ -60,8 +61,8 @@ async def _until_known(run: Run, receptions: int) -> None:
                 while (known := await connection.fetchval(f"select count(*) from {name}")) < receptions:
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise RuntimeError(f"{name} knows {known} of {receptions} patients") from None
+            raise RunError(f"{name} knows {known} of {receptions} patients") from None
         finally:
             await connection.close()
         if known > receptions:
-            raise RuntimeError(f"{name} knows {known} patients, and {receptions} were registered")
+            raise RunError(f"{name} knows {known} patients, and {receptions} were registered")

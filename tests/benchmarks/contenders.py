@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import asyncpg
+from aiokafka.errors import KafkaError
+
 from clinic_lib.local.spawn import die_with_parent
 from tests.benchmarks import product
 from tests.benchmarks.ground import PROJECT, Run, environment
 from tests.benchmarks.product import SERVICES, Product
 from tests.benchmarks.stopwatch import Result
 from tests.benchmarks.workers import ending
+from tests.benchmarks.workload import RunError
 
 __all__ = ["PEERS", "Contender", "Floor", "Peer", "ProductVariant"]
 
@@ -61,8 +65,8 @@ class ProductVariant:
     async def measure(self, run: Run, sagas: int) -> Result:
         try:
             return await product.measure(run, sagas, self.product)
-        except (RuntimeError, TimeoutError) as exc:
-            return Result(0.0, gate=[str(exc) or "my page stood still"])
+        except (RunError, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            return Result(0.0, gate=[str(exc) or type(exc).__name__])
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from clinic_lib.local.project import read_project
 from clinic_lib.testing.ports import free_ports
 from tests.benchmarks.stopwatch import KAFKA_PID, POSTGRESQL_PID
 
-__all__ = ["PROJECT", "Run", "Servers", "fresh_run", "servers"]
+__all__ = ["PROJECT", "Run", "Servers", "clear_after_the_dead", "fresh_run", "servers"]
 
 PROJECT = Path(__file__).parents[2]
 
@@ -80,7 +80,7 @@ async def servers() -> AsyncIterator[Servers]:
     (PROJECT / ".clinic").mkdir(mode=0o711, exist_ok=True)
     kafka_port = free_ports([0, 1])
     ported = replace(project, kafka_port=kafka_port, postgresql_port=free_ports([0]))
-    _clear_after_the_dead()
+    clear_after_the_dead(PROJECT / ".clinic")
     folder = ClinicFolder(Path(tempfile.mkdtemp(prefix=f"bench-{os.getpid()}-", dir=PROJECT / ".clinic")))
     folder.path.parent.chmod(0o711)  # PostgreSQL's user has to pass through
     folder.path.mkdir(mode=0o711)
@@ -105,11 +105,11 @@ async def servers() -> AsyncIterator[Servers]:
         shutil.rmtree(folder.path.parent)
 
 
-def _clear_after_the_dead() -> None:
-    """Remove what runs left behind that were killed; their servers died with them."""
-    for path in (PROJECT / ".clinic").glob("bench-*"):
+def clear_after_the_dead(folder: Path) -> None:
+    """Remove what runs left behind in `folder` that were killed; their servers died with them."""
+    for path in folder.glob("bench-*"):
         number = path.name.split("-")[1]
-        if not number.isdecimal() or not psutil.pid_exists(int(number)):
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -19,7 +19,7 @@ from tests.benchmarks.product import MODULES
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workers import started
-from tests.benchmarks.workload import QUANTITY
+from tests.benchmarks.workload import QUANTITY, RunError
 
 __all__ = ["COMMITS", "load", "measure", "order_service"]
 
@@ -50,7 +50,7 @@ async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]
 
 @asynccontextmanager
 async def order_service(servers: Servers, commits: str) -> AsyncIterator[int]:
-    """The order's service by itself; yields its port. Raises `RuntimeError` when its events are not published."""
+    """The order's service by itself; yields its port. Raises `RunError` when its events are not published."""
     port = free_ports([0])
     wanted = Wanted((MODULES["order"],), {"order": port}, commits=commits)
     async with fresh_run(servers, ["order"]) as run, started(run, [wanted]):
@@ -65,18 +65,18 @@ async def _until_published(run: Run) -> None:
             while unsent := await connection.fetchval("select count(*) from clinic_lib.outbox"):
                 await asyncio.sleep(0.1)
     except TimeoutError:
-        raise RuntimeError(f"{unsent} events were not published") from None
+        raise RunError(f"{unsent} events were not published") from None
     finally:
         await connection.close()
 
 
 async def load(port: int, clients: int, seconds: float) -> Load:
-    """Raises `RuntimeError` when an order is refused."""
+    """Raises `RunError` when an order is refused."""
     async with connections(port, clients) as opened:
         await closed_loop(opened, seconds / 4, lambda: ORDER)
         found = await closed_loop(opened, seconds, lambda: ORDER)
     if found.failures:
-        raise RuntimeError(f"{found.failures} of {len(found.latencies)} orders were refused")
+        raise RunError(f"{found.failures} of {len(found.latencies)} orders were refused")
     return found
 
 

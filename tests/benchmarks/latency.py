@@ -20,7 +20,7 @@ from tests.benchmarks.load import closed_loop, connections, open_loop, percentil
 from tests.benchmarks.product import SERVICES, Product, books_of, fill_inboxes, left_over, until_tidy
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.workers import Workers, started
-from tests.benchmarks.workload import BLOCKS, QUANTITY, Books, block_of
+from tests.benchmarks.workload import BLOCKS, QUANTITY, Books, RunError, block_of
 
 __all__ = ["Served", "at_rate", "capacity", "measure", "serving"]
 
@@ -66,7 +66,7 @@ async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]
         steps("capacity over HTTP")
         most = median([await capacity(served) for _ in range(3)])
         for number in range(1, rounds + 1):
-            for share in SHARES:
+            for share in SHARES if number % 2 else reversed(SHARES):
                 steps(f"round {number} of {rounds}: latency at {share:.0%} of capacity")
                 found[share].append(await at_rate(served, most * share, SECONDS))
     at = [{"share": share, "rounds": rounds, **_medians(loads)} for share, loads in found.items()]
@@ -79,7 +79,7 @@ def _medians(loads: list[dict[str, float]]) -> dict[str, float]:
 
 @asynccontextmanager
 async def serving(servers: Servers, product: Product) -> AsyncIterator[Served]:
-    """The product with HTTP, and blocks of seats that are never sold out. Raises `RuntimeError` for a wrong end."""
+    """The product with HTTP, and blocks of seats that are never sold out. Raises `RunError` for a wrong end."""
     port = free_ports([0])
     product = replace(product, ports={"order": port})
     async with fresh_run(servers, SERVICES) as run:
@@ -97,7 +97,7 @@ async def serving(servers: Servers, product: Product) -> AsyncIterator[Served]:
             await until_tidy(books)
         async with books_of(run) as books:
             if wrong := await left_over(books, served.orders, product.inbox_rows):
-                raise RuntimeError(f"the run does not count: {'; '.join(wrong)}")
+                raise RunError(f"the run does not count: {'; '.join(wrong)}")
 
 
 async def capacity(served: Served, seconds: float = SECONDS) -> float:
@@ -105,7 +105,7 @@ async def capacity(served: Served, seconds: float = SECONDS) -> float:
     async with connections(served.port, CLIENTS) as clients:
         warm = await closed_loop(clients, WARM_UP_SECONDS, lambda: served.order("warm"))
         if warm.failures:
-            raise RuntimeError(f"{warm.failures} of {len(warm.latencies)} orders were refused")
+            raise RunError(f"{warm.failures} of {len(warm.latencies)} orders were refused")
     await served.settled()  # longer than the server keeps an idle connection, when polls are small
     async with connections(served.port, CLIENTS) as clients:
         before, began = served.orders, perf_counter()
@@ -136,7 +136,7 @@ async def at_rate(served: Served, rate: float, seconds: float) -> dict[str, floa
     finally:
         watching.cancel()
     if load.failures:
-        raise RuntimeError(f"{load.failures} of {len(load.latencies)} orders were refused")
+        raise RunError(f"{load.failures} of {len(load.latencies)} orders were refused")
     return {
         "rate": rate,
         "watched": len(shown),

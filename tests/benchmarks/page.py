@@ -26,10 +26,7 @@ inboxes and outboxes we know, also inboxes complete and outboxes empty.
 def write(folder: Path = results.FOLDER) -> None:
     """The page beside `folder`, and the plots in it. Raises `StackError` for results that are not ours."""
     stored = results.load(folder)
-    try:
-        page, made = text(stored), _plots(stored)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
-        raise results.not_ours(folder / "results.json", exc) from exc
+    page, made = text(stored), _plots(stored)
     (folder.parent / PAGE.name).write_text(page)
     for name, plot in made.items():
         (folder / f"{name}.svg").write_text(plot)
@@ -51,14 +48,18 @@ def _head_to_head(found: Mapping[str, Any]) -> Iterator[str]:
     peers = {
         name: rates.rate(each) for name, each in found.items() if not name.startswith(("product", "floor"))
     }
-    best = max(peers, key=lambda name: peers[name])
+    best = max(peers, key=lambda name: peers[name], default="")
+    beside = (
+        f", and **{rates.rate(found['product']) / peers[best]:.1f} ×** {best}, the best of the libraries"
+        if peers.get(best)
+        else ""
+    )
     yield "## Sagas a second"
     yield ""
     yield (
         f"The product, all services in one process, carries out **{rates.rate(found['product']):,.0f} sagas/s**: "
-        f"{rates.ratio(found['product'], found['floor'])} the floor, and "
-        f"**{rates.rate(found['product']) / peers[best]:.1f} ×** {best}, the best of the "
-        "libraries. Medians; the runs took turns, and ratios to the floor are those of each round."
+        f"{rates.ratio(found['product'], found['floor'])} the floor{beside}. "
+        "Medians; the runs took turns, and ratios to the floor are those of each round."
     )
     yield ""
     yield "![Sagas a second](benchmarks/head_to_head.svg)"
@@ -81,7 +82,9 @@ def _head_to_head(found: Mapping[str, Any]) -> Iterator[str]:
                 name,
                 f"{rates.rate(each):,.0f}",
                 f"{min(each_rate, default=0):,.0f} to {max(each_rate, default=0):,.0f}",
-                f"{median(rates.ratios(each, found['floor'])):.2f}",
+                f"{median(beside_floor):.2f}"
+                if (beside_floor := rates.ratios(each, found["floor"]))
+                else "–",
                 *(f"{rates.middle(each, cpu):,.0f} µs" for cpu in ("cpu", "postgresql_cpu", "kafka_cpu")),
                 f"{rates.middle(each, 'commits'):.3f}",
                 "–" if each["statements"] is None else f"{each['statements']:.2f}",
@@ -108,7 +111,7 @@ def _latency(found: Mapping[str, Any]) -> Iterator[str]:
         f"Orders over HTTP, all services in one process, the load from the same machine: "
         f"{found['capacity']:,.0f} a second "
         "at most. Latency counts from when a request was due until my page shows its order's end; medians of "
-        f"{found['at'][0].get('rounds', 1)} rounds."
+        f"{found['at'][0]['rounds']} rounds."
     )
     yield ""
     rows = [
@@ -267,7 +270,8 @@ def _plots(stored: Mapping[str, Any]) -> dict[str, str]:
     """By file name."""
     made: dict[str, str] = {}
     if "head_to_head" in stored:
-        by_name = {name: rates.rate(each) for name, each in stored["head_to_head"]["found"].items()}
+        found = stored["head_to_head"]["found"]
+        by_name = {name: rates.rate(each) for name, each in found.items() if rates.counted(each)}
         made["head_to_head"] = plots.bars("Sagas a second", Axis("sagas/s", logarithmic=True), by_name)
     if "sweep" in stored:
         for name, points in stored["sweep"]["found"].items():

@@ -24,6 +24,7 @@ from tests.benchmarks.product import MODULES
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workers import Workers, programs, started
+from tests.benchmarks.workload import RunError
 
 __all__ = ["cost", "measure"]
 
@@ -35,7 +36,7 @@ WAYS = ("product", "bare")
 
 
 async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
-    """Microseconds of CPU a record, both ways in turns. Raises `TimeoutError` when my page is not complete in time."""
+    """Microseconds of CPU a record, both ways in turns. Raises `RunError` when my page is not complete in time."""
     steps.expect(rounds)
     found: dict[str, list[float]] = {each: [] for each in WAYS}
     for number in range(1, rounds + 1):
@@ -100,5 +101,7 @@ async def _until_shown(run: Run, orders: int) -> None:
         async with asyncio.timeout(SHOWN_WITHIN_S):
             while await connection.fetchval(SHOWN) < orders:
                 await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise RunError(f"my page was not complete after {SHOWN_WITHIN_S:g} s") from None
     finally:
         await connection.close()

@@ -33,13 +33,15 @@ def spread(each: Stored) -> float:
 
 
 def ratios(each: Stored, floor: Stored) -> list[float]:
-    """To the floor's run of the same round, where both count; a zero where there is no such round."""
+    """To the floor's run of the same round, where both count."""
     rounds = zip(each["results"], floor["results"], strict=False)
     both = [(run, base) for run, base in rounds if not run["gate"] and not base["gate"]]
-    return [run["sagas_per_second"] / base["sagas_per_second"] for run, base in both] or [0.0]
+    return [run["sagas_per_second"] / base["sagas_per_second"] for run, base in both]
 
 
 def ratio(each: Stored, floor: Stored) -> str:
-    """The median of `ratios`, the least and the most."""
+    """The median of `ratios`, the least and the most; a dash where no round of both counts."""
     found = ratios(each, floor)
+    if not found:
+        return "– ×"
     return f"**{median(found):.2f} ×** ({min(found):.2f} to {max(found):.2f})"

@@ -4,18 +4,150 @@ import json
 import os
 import platform
 import re
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import psutil
+from pydantic import AfterValidator, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from clinic_lib.local.errors import StackError
 from tests.benchmarks.ground import PROJECT
+from tests.benchmarks.stopwatch import Result
 
-__all__ = ["FOLDER", "keep", "load", "not_ours"]
+__all__ = ["FOLDER", "keep", "load"]
 
 FOLDER = PROJECT / "docs" / "benchmarks"
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where and when a part was measured."""
+
+    day: str
+    cores: int
+    processor: str
+    memory_gb: int
+    python: str
+
+
+class Part(TypedDict, Generic[Found]):
+    """A part of the results, of which each can be measured by itself."""
+
+    measured: Circumstances
+    found: Found
+
+
+class Contender(TypedDict):
+    """All runs of one, as `Measured.to_json` gives them."""
+
+    sagas: int
+    results: list[Result]
+    statements: float | None
+    gate: list[str]
+
+
+def _with_what_is_compared(found: dict[str, Contender]) -> dict[str, Contender]:
+    for name in ("product", "floor"):
+        if name not in found:
+            raise ValueError(f"{name} is missing")
+    return found
+
+
+class Percentiles(TypedDict):
+    """Of requests, in milliseconds."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+class Clients(TypedDict):
+    """Commands over HTTP: with many connections, and with one."""
+
+    many: Percentiles
+    one: Percentiles
+
+
+class Views(TypedDict):
+    """From an order to my page, and of its request, in milliseconds."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    http_p50_ms: float
+    http_p99_ms: float
+
+
+class Share(Views):
+    """At a share of the capacity."""
+
+    share: float
+    rounds: int
+
+
+class Latency(TypedDict):
+    capacity: float
+    at: list[Share]
+
+
+class Commands(TypedDict):
+    group: Clients
+    each: Clients
+    none: Clients
+
+
+class RecordCpu(TypedDict):
+    cpu_us: float
+    all: list[float]
+
+
+class RecordCpus(TypedDict):
+    product: RecordCpu
+    bare: RecordCpu
+
+
+class Point(Views):
+    """Of a sweep."""
+
+    value: float
+    sagas_per_second: float
+
+
+class Sample(Views):
+    """Of a soak."""
+
+    seconds: float
+    memory_mb: float
+    dead_rows: float
+    dead_outbox_rows: float
+    vacuums: float
+    outbox_mb: float
+
+
+class Soak(TypedDict):
+    minutes: float
+    rate: float
+    samples: list[Sample]
+
+
+class Stored(TypedDict, total=False):
+    """results.json: the shape of what the page is made from."""
+
+    head_to_head: Part[Annotated[dict[str, Contender], AfterValidator(_with_what_is_compared)]]
+    latency: Part[Latency]
+    http_commands: Part[Commands]
+    per_record: Part[RecordCpus]
+    clinic: Part[dict[str, Percentiles]]
+    sweep: Part[dict[str, list[Point]]]
+    soak: Part[Soak]
+
+
+STORED = TypeAdapter(Stored)
 
 
 def keep(found: dict[str, Any], folder: Path = FOLDER) -> None:
@@ -23,45 +155,44 @@ def keep(found: dict[str, Any], folder: Path = FOLDER) -> None:
     folder.mkdir(exist_ok=True)
     stored = load(folder)
     for part, value in found.items():
-        stored[part] = {"measured": _circumstances(), "found": value}
-    text = json.dumps(stored, indent=1, default=_short)
-    (folder / "results.json").write_text(text + "\n")
+        stored[part] = {"measured": asdict(_circumstances()), "found": value}
+    STORED.validate_python(stored)
+    (folder / "results.json").write_text(json.dumps(stored, indent=1) + "\n")
 
 
 def load(folder: Path = FOLDER) -> dict[str, Any]:
     """By part; nothing where nothing was measured yet. Raises `StackError` for a file that is not ours."""
     path = folder / "results.json"
+    if not path.exists():
+        return {}
     try:
-        stored = json.loads(path.read_text()) if path.exists() else {}
-        if not all({"measured", "found"} <= part.keys() for part in stored.values()):
-            raise ValueError("a part has no `measured` or no `found`")
-    except (OSError, ValueError, AttributeError) as exc:
-        raise not_ours(path, exc) from exc
-    return dict(stored)
+        stored: dict[str, Any] = json.loads(path.read_text())
+        STORED.validate_python(stored)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        raise _not_ours(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except (OSError, ValueError) as exc:
+        raise _not_ours(path, str(exc)) from None
+    return stored
 
 
-def not_ours(path: Path, error: Exception) -> StackError:
+def _not_ours(path: Path, why: str) -> StackError:
     return StackError(
-        f"{path} is not what clinic bench writes ({type(error).__name__}: {error}): "
-        "take it back from git, or move it away."
+        f"{path} is not what clinic bench writes ({why}): take it back from git, or move it away."
     )
 
 
-def _circumstances() -> dict[str, object]:
-    return {
-        "day": f"{datetime.now(UTC):%Y-%m-%d}",
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "python": platform.python_version(),
-    }
+def _circumstances() -> Circumstances:
+    return Circumstances(
+        day=f"{datetime.now(UTC):%Y-%m-%d}",
+        cores=os.cpu_count() or 1,
+        processor=_processor(),
+        memory_gb=round(psutil.virtual_memory().total / 2**30),
+        python=platform.python_version(),
+    )
 
 
 def _processor() -> str:
     path = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.*)", path.read_text()) if path.exists() else None
     return found[1].strip() if found else platform.processor() or platform.machine()
-
-
-def _short(value: object) -> object:
-    raise TypeError(f"{value!r} is no result")

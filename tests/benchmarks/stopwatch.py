@@ -62,7 +62,7 @@ class Stopwatch:
         self._cpu = cpu
 
     async def measure(self, work: Callable[[], Awaitable[object]]) -> Result:
-        """Raises what `work` raises, and `TimeoutError` when my page stands still."""
+        """Raises what `work` raises, and `RunError` when my page stands still."""
         await self.books.page.execute(
             "select 'benchmark begins'"
         )  # for who counts statements in the server's log

@@ -9,6 +9,7 @@ from tests.benchmarks.ground import Servers, fresh_run
 from tests.benchmarks.latency import at_rate, capacity, serving
 from tests.benchmarks.product import SERVICES, VARIANTS, Product
 from tests.benchmarks.steps import Steps
+from tests.benchmarks.workload import RunError
 
 __all__ = ["SERIES", "measure"]
 
@@ -53,7 +54,7 @@ async def _throughput(servers: Servers, changed: Product) -> float:
     async with fresh_run(servers, SERVICES) as run:
         result = await product.measure(run, SAGAS, changed)
     if result.gate:
-        raise RuntimeError(f"the run does not count: {'; '.join(result.gate)}")
+        raise RunError(f"the run does not count: {'; '.join(result.gate)}")
     return result.sagas_per_second
 
 

@@ -1,5 +1,7 @@
 """`clinic bench`, its page and its plots."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +11,14 @@ from xml.etree import ElementTree
 import pytest
 
 from clinic_lib.local.errors import StackError
-from tests.benchmarks import capacity, growth, page, plots, results
+from tests.benchmarks import bench, capacity, ground, growth, page, plots, results
+from tests.benchmarks.contenders import PEERS
 from tests.benchmarks.ground import PROJECT
 from tests.benchmarks.head_to_head import Measured
 from tests.benchmarks.load import percentile
 from tests.benchmarks.plots import Axis
 from tests.benchmarks.stopwatch import Result
+from tests.benchmarks.workload import RunError
 
 
 def clinic_bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -69,41 +73,133 @@ def test_a_page_of_every_part_tells_ratios_and_draws_plots(tmp_path: Path) -> No
 
 
 def test_ratios_are_those_of_each_round_and_a_restless_machine_is_told(tmp_path: Path) -> None:
-    """A machine that became slower for two rounds made product and floor slower alike."""
+    """The machine became slower for two rounds, and a run of the product failed: the medians lie in other rounds."""
     found = found_by_a_full_run()
-    for name, runs in (("product", (2_000, 500, 1_000)), ("floor", (4_000, 1_000, 2_000))):
-        found["head_to_head"][name] = Measured(name, 100, [Result(rate) for rate in runs]).to_json()
+    lost = Result(9e9, gate=["a seat is lost"])
+    product = [lost, *(Result(rate) for rate in (600.0, 450.0, 2_400.0, 1_600.0))]
+    floor = [Result(rate) for rate in (9_000.0, 1_000.0, 1_000.0, 3_000.0, 4_000.0)]
+    for name, runs in (("product", product), ("floor", floor)):
+        found["head_to_head"][name] = Measured(name, 100, runs).to_json()
     results.keep(found, tmp_path)
 
     text = page.text(results.load(tmp_path))
 
-    assert "**0.50 ×** (0.50 to 0.50) the floor" in text
+    assert "**0.53 ×** (0.40 to 0.80) the floor" in text
     assert "the runs of product and floor differ by more than 2 ×" in text
 
 
-@pytest.mark.parametrize(
-    "spoilt", ["{", "[]", '{"soak": {}}', '{"head_to_head": {"measured": {}, "found": {}}}']
-)
-def test_results_that_are_not_ours_are_refused_and_the_page_stays(tmp_path: Path, spoilt: str) -> None:
+def test_there_is_no_ratio_where_no_round_of_both_counts(tmp_path: Path) -> None:
+    found = found_by_a_full_run()
+    lost = Result(9e9, gate=["a seat is lost"])
+    found["head_to_head"]["product"] = Measured("product", 100, [lost, Result(1_000.0)]).to_json()
+    found["head_to_head"]["floor"] = Measured("floor", 100, [Result(2_000.0), lost]).to_json()
+    results.keep(found, tmp_path)
+
+    text = page.text(results.load(tmp_path))
+
+    assert "**1,000 sagas/s**: – × the floor" in text
+    assert "| product | 1,000 | 1,000 to 1,000 | – |" in text
+
+
+SPOILT: list[tuple[str, Any]] = [
+    ("", []),
+    ("soak", {}),
+    ("head_to_head", {"measured": {}, "found": {}}),
+    ("head_to_head.found.floor", None),
+    ("head_to_head.found.floor.results", [{"sagas_per_second": "fast"}]),
+    ("latency.found.at", [{}]),
+    ("per_record.found.bare", {"cpu_us": 1}),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), SPOILT)
+def test_results_that_are_not_ours_are_refused_and_the_page_stays(
+    tmp_path: Path, place: str, value: Any
+) -> None:
     folder = tmp_path / "benchmarks"
-    folder.mkdir()
-    (folder / "results.json").write_text(spoilt)
+    results.keep(found_by_a_full_run(), folder)
+    stored = results.load(folder)
+    spoil(stored, place, value)
+    (folder / "results.json").write_text(json.dumps(stored if place else value))
     (tmp_path / "benchmarks.md").write_text("as it was")
 
-    with pytest.raises(StackError, match=r"results\.json is not what clinic bench writes"):
+    with pytest.raises(StackError, match=r"results\.json is not what clinic bench writes \(") as refused:
         page.write(folder)
 
+    assert place.partition(".")[0] in str(refused.value)
     assert (tmp_path / "benchmarks.md").read_text() == "as it was"
 
 
+def spoil(stored: dict[str, Any], place: str, value: Any) -> None:
+    """Put `value` at the place, or take away what is there."""
+    *path, last = place.split(".")
+    for name in path:
+        stored = stored[name]
+    if value is None:
+        del stored[last]
+    else:
+        stored[last] = value
+
+
+def test_results_that_are_no_json_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{")
+
+    with pytest.raises(StackError, match=r"results\.json is not what clinic bench writes \(Expecting"):
+        results.load(tmp_path)
+
+
+LOST = Result(9e9, gate=["a seat is lost"])
+
+
+def test_runs_that_do_not_count_are_written_and_told(tmp_path: Path) -> None:
+    """A peer without any leaves the others' figures."""
+    folder = tmp_path / "benchmarks"
+    found = found_by_a_full_run()
+    found["head_to_head"]["dbos"] = Measured("dbos", 100, [LOST]).to_json()
+
+    with pytest.raises(
+        StackError, match=r"Runs that do not count: product: a seat is lost; .*dbos: a seat is lost"
+    ):
+        bench.keep(found, folder)
+
+    assert results.load(folder)["head_to_head"]["found"]["dbos"]["results"]
+    assert "| dbos | 0 | 0 to 0 | – |" in (tmp_path / "benchmarks.md").read_text()
+
+
+@pytest.mark.parametrize("failing", [["product"], ["floor"], [*PEERS]], ids="-".join)
+def test_nothing_is_compared_with_what_has_no_run_that_counts(failing: list[str]) -> None:
+    measured = {name: Measured(name, 9, [Result(9.0), LOST]) for name in ("product", "floor", *PEERS)}
+    bench.need_counted(measured)
+    for name in failing:
+        measured[name] = Measured(name, 9, [LOST])
+
+    with pytest.raises(
+        RunError, match=f"no run of {' or '.join(failing)} counts: {failing[0]}: a seat is lost"
+    ):
+        bench.need_counted(measured)
+
+
+def test_folders_of_the_dead_are_cleared_and_others_stay(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    for name in (f"bench-{ended.pid}-x", f"bench-{os.getpid()}-x", "bench-mine"):
+        (tmp_path / name).mkdir()
+
+    ground.clear_after_the_dead(tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {f"bench-{os.getpid()}-x", "bench-mine"}
+
+
 def test_a_part_that_is_measured_again_replaces_the_earlier_one(tmp_path: Path) -> None:
-    results.keep({"soak": {"minutes": 1}, "latency": {"capacity": 1}}, tmp_path)
-    results.keep({"soak": {"minutes": 2}}, tmp_path)
+    found = found_by_a_full_run()
+    results.keep(found, tmp_path)
+    again = {**found["soak"], "minutes": 2}
+    results.keep({"soak": again}, tmp_path)
 
     stored = results.load(tmp_path)
 
-    assert stored["soak"]["found"] == {"minutes": 2}
-    assert stored["latency"]["found"] == {"capacity": 1}
+    assert stored["soak"]["found"] == again
+    assert stored["latency"]["found"] == found["latency"]
 
 
 def test_a_cluster_is_computed_from_what_one_saga_took() -> None:
@@ -116,6 +212,17 @@ def test_a_cluster_is_computed_from_what_one_saga_took() -> None:
     assert it.shards == 1  # 90 MB/s of WAL over three databases, 7 cores each
     assert it.gigabytes_a_day == pytest.approx(100_000 * 86_400 * 1_000 / 1e9)
     assert it.dollars_a_month > it.database_cores * capacity.Prices().database_core
+
+
+def test_a_cluster_is_computed_from_the_middle_of_the_runs_that_count() -> None:
+    found = found_by_a_full_run()["head_to_head"]
+    runs = [Result(rate, cpu=1e6 / rate) for rate in (3_000.0, 1_000.0, 2_000.0)]
+    bad = Result(2_500.0, cpu=9e9, gate=["a seat is lost"])
+    found["product"] = Measured("product", 100, [runs[0], bad, *runs[1:]]).to_json()
+
+    it = capacity.need(1_000, {"head_to_head": {"found": found}})
+
+    assert it.service_cores == 1  # 500 µs a saga
 
 
 def test_a_run_whose_gate_fails_does_not_count() -> None:
@@ -166,12 +273,13 @@ def found_by_a_full_run() -> dict[str, Any]:
     rates = {"product": 2_000.0, "floor": 4_000.0, "eventsourcing": 100.0, "dbos": 50.0}
     return {
         "head_to_head": {name: measured(name, rate) for name, rate in rates.items()},
-        "latency": {"capacity": 100.0, "at": [{"share": 0.2, **point}]},
+        "latency": {"capacity": 100.0, "at": [{"share": 0.2, "rounds": 5, **point}]},
         "http_commands": {
             "group": {"many": load, "one": load},
             "each": {"many": half, "one": load},
             "none": {"many": load, "one": load},
         },
+        "per_record": {way: {"cpu_us": 9.0, "all": [9.0]} for way in ("product", "bare")},
         "clinic": {"POST /receptions": load},
         "sweep": {"partitions": [{"value": n, "sagas_per_second": 9.0 * n, **point} for n in (1, 24)]},
         "soak": {

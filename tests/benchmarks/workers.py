@@ -12,6 +12,7 @@ from typing import Any
 from clinic_lib.local.spawn import die_with_parent
 from tests.benchmarks.ground import PROJECT, Run, environment
 from tests.benchmarks.worker import Wanted
+from tests.benchmarks.workload import RunError
 
 __all__ = ["Workers", "ending", "programs", "started"]
 
@@ -53,7 +54,7 @@ class Workers:
 
 @asynccontextmanager
 async def started(run: Run, wanted: Sequence[Wanted]) -> AsyncIterator[Workers]:
-    """Processes that serve inside the block and have ended after it. Raises `RuntimeError` when one does not."""
+    """Processes that serve inside the block and have ended after it. Raises `RunError` when one does not."""
     commands = [(sys.executable, "-m", "tests.benchmarks.worker", each.to_json()) for each in wanted]
     async with programs(run, commands) as workers:
         yield workers
@@ -66,11 +67,20 @@ async def programs(run: Run, commands: Sequence[Sequence[str]]) -> AsyncIterator
     try:
         for each in commands:
             processes.append(await _start(run, each))  # noqa: PERF401 - those that were started are ended
-        async with asyncio.timeout(SERVES_WITHIN_S):
-            await asyncio.gather(*(_answer(process) for process in processes))
+        await _until_all_serve(processes)
         yield Workers(processes)
     finally:
         await asyncio.gather(*(_end(process) for process in processes))
+
+
+async def _until_all_serve(processes: Sequence[Process]) -> None:
+    try:
+        async with asyncio.timeout(SERVES_WITHIN_S):
+            await asyncio.gather(*(_answer(process) for process in processes))
+    except TimeoutError:
+        raise RunError(
+            f"a process that was to be measured did not serve within {SERVES_WITHIN_S:g} s"
+        ) from None
 
 
 async def ask(process: Process, what: str, **arguments: Any) -> dict[str, float]:
@@ -96,7 +106,7 @@ async def _answer(process: Process) -> dict[str, float]:
     line = await process.stdout.readline()
     if not line:
         await process.wait()
-        raise RuntimeError(f"process {process.pid}, which was measured, {ending(process)}")
+        raise RunError(f"process {process.pid}, which was measured, {ending(process)}")
     answer: dict[str, float] = json.loads(line)
     return answer
 

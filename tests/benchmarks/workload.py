@@ -17,6 +17,7 @@ __all__ = [
     "QUANTITY",
     "TABLES",
     "Books",
+    "RunError",
     "block_of",
     "database_of",
     "fill_seats",
@@ -48,6 +49,10 @@ create table my_page (
 create index on my_page (customer)""",
 }
 """The rows of services/reservation, for those who do not make them by its migration."""
+
+
+class RunError(Exception):
+    """A run that does not count, and why: a clause for the end of a sentence."""
 
 
 def run_name() -> str:
@@ -91,7 +96,7 @@ class Books:
         self.order, self.seat, self.page = order, seat, page
 
     async def until_shown(self, sagas: int) -> None:
-        """Return when my page shows the end of `sagas` orders. Raises `TimeoutError` when it stands still."""
+        """Return when my page shows the end of `sagas` orders. Raises `RunError` when it stands still."""
         shown, changed = -1, time.monotonic()
         while shown < sagas:
             await asyncio.sleep(0.05)
@@ -99,7 +104,7 @@ class Books:
             if now != shown:
                 shown, changed = now, time.monotonic()
             elif time.monotonic() - changed > GIVES_UP_AFTER_S:
-                raise TimeoutError(f"my page shows {shown} of {sagas} orders and nothing more")
+                raise RunError(f"my page shows {shown} of {sagas} orders and nothing more")
 
     async def gate(self, sagas: int) -> list[str]:
         """What is wrong: every order ended, a third refused, no seat lost or sold twice, the view equals the orders."""
