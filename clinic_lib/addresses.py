@@ -7,20 +7,23 @@ from clinic_lib.errors import ConfigurationError
 
 __all__ = ["address_of"]
 
-LAST_PORT = 65535
+PORTS = range(1, 65536)
 
 
 def address_of(url: str) -> URL:
     """The parts of PostgreSQL's address `url`.
 
     Raises `ConfigurationError` for one that is none; it quotes nothing, since a password may stand anywhere in it.
-    The driver itself would take port 99999 for 34463.
+    The driver itself would take port 99999 for 34463, and the default for 0.
     """
     try:
         address = make_url(url)
-        is_one = address.get_backend_name() in {"postgresql", "postgres"}
+        ports = ",".join(address.normalized_query.get("port", ())) or address.port
+        is_one = address.get_backend_name() in {"postgresql", "postgres"} and (
+            ports is None or all(int(port) in PORTS for port in str(ports).split(","))
+        )
     except (ArgumentError, ValueError):
         is_one = False
-    if not is_one or not 0 <= (address.port or 0) <= LAST_PORT:
+    if not is_one:
         raise ConfigurationError("DATABASE_URL is not an address: write postgresql://user@host:5432/database")
     return address

@@ -196,9 +196,7 @@ TABLES: dict[type, RowTable] = {}
 
 def row_table(row: type) -> RowTable:
     """The one `RowTable` of a mapped class."""
-    if row not in TABLES:
-        TABLES[row] = RowTable(row)
-    return TABLES[row]
+    return TABLES.get(row) or TABLES.setdefault(row, RowTable(row))
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Any], Image]:

@@ -25,6 +25,9 @@ async def create_databases(server_url: str, databases: Iterable[str]) -> None:
     """
     try:
         address = address_of(server_url).set(drivername="postgresql")
+    except ConfigurationError as exc:
+        raise StackError(f"{exc}.") from None
+    try:
         connection = await asyncpg.connect(
             address.render_as_string(hide_password=False),
             user=os.environ.get("DATABASE_USER"),
@@ -38,8 +41,6 @@ async def create_databases(server_url: str, databases: Iterable[str]) -> None:
                     await connection.execute(f'create database "{database}"')
         finally:
             await connection.close()
-    except ConfigurationError as exc:
-        raise StackError(f"{exc}.") from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         raise StackError(
             f"The services' databases can't be made at DATABASE_URL: {exc or type(exc).__name__}."

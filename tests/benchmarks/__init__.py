@@ -12,10 +12,12 @@ head_to_head    beside each other, in turns
 load, latency   HTTP load, and how long it takes until a view shows what was asked for
 http_commands   what committing commands in groups is worth
 clinic_load     the clinic, as siege would load it
+per_record      what a record costs beyond its SQL (bare: the same by hand)
 alone           the relay and a projection, each by itself
 sweep, growth   how it grows
 soak            for a long time
 capacity        what a cluster would need
-results, page, plots   docs/benchmarks.md
+rates, comparison   the head-to-head's ratios, and what the page says of it
+results, page, tables, plots   docs/benchmarks.md
 steps, bench    `clinic bench`
 """

@@ -11,9 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 import typer
-from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from clinic_lib.local.control_server import problems
@@ -29,7 +27,7 @@ from tests.benchmarks import (
     soak,
     sweep,
 )
-from tests.benchmarks.contenders import PEERS, peers_are_installed
+from tests.benchmarks.contenders import PEERS, TROUBLE, peers_are_installed
 from tests.benchmarks.ground import Servers, servers
 from tests.benchmarks.head_to_head import FULL, QUICK, Measured
 from tests.benchmarks.steps import Steps, showing
@@ -167,7 +165,7 @@ def _run(part: Any) -> Any:
         return asyncio.run(run())
     except asyncio.CancelledError:
         raise StackError("Ended before it was done; nothing was written.") from None
-    except (RunError, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+    except TROUBLE as exc:
         raise StackError(
             f"Ended before it was done, and nothing was written: {str(exc) or type(exc).__name__}."
         ) from exc

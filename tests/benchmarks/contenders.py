@@ -21,7 +21,7 @@ from tests.benchmarks.stopwatch import Result
 from tests.benchmarks.workers import ending
 from tests.benchmarks.workload import RunError
 
-__all__ = ["PEERS", "Contender", "Floor", "Peer", "ProductVariant"]
+__all__ = ["PEERS", "TROUBLE", "Contender", "Floor", "Peer", "ProductVariant"]
 
 RECORDS = 500
 PEERS_PYTHON = PROJECT / ".venv-peers" / "bin" / "python"
@@ -32,6 +32,12 @@ PEERS = {
     "faststream-outbox": "faststream_outbox_peer",
 }
 ENDS_WITHIN_S = 300
+TROUBLE = (
+    RunError,
+    *(OSError, KafkaError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
+"""What a run ends with when it, or a server beneath it, fails: not a mistake in the benchmark."""
 
 
 class Contender(Protocol):
@@ -65,7 +71,7 @@ class ProductVariant:
     async def measure(self, run: Run, sagas: int) -> Result:
         try:
             return await product.measure(run, sagas, self.product)
-        except (RunError, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        except TROUBLE as exc:
             return Result(0.0, gate=[str(exc) or type(exc).__name__])
 
 

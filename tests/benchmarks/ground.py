@@ -8,16 +8,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import psutil
 from aiokafka.admin import AIOKafkaAdminClient
 
 from clinic_lib.local.database import create_databases, database_url
+from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
 from clinic_lib.local.infrastructure import Infrastructure
 from clinic_lib.local.progress import Progress
@@ -81,36 +81,40 @@ async def servers() -> AsyncIterator[Servers]:
     kafka_port = free_ports([0, 1])
     ported = replace(project, kafka_port=kafka_port, postgresql_port=free_ports([0]))
     clear_after_the_dead(PROJECT / ".clinic")
-    folder = ClinicFolder(Path(tempfile.mkdtemp(prefix=f"bench-{os.getpid()}-", dir=PROJECT / ".clinic")))
+    folder = ClinicFolder(Path(tempfile.mkdtemp(prefix="bench-", dir=PROJECT / ".clinic")))
     folder.path.parent.chmod(0o711)  # PostgreSQL's user has to pass through
-    folder.path.mkdir(mode=0o711)
-    infrastructure = Infrastructure(ported, folder, Progress())
-    try:
-        await infrastructure.start([])
-        ours = infrastructure.children
-        processes = {KAFKA_PID: ours.get("kafka"), POSTGRESQL_PID: ours.get("postgresql")}
-        started = {name: str(child.pid) for name, child in processes.items() if child}
-        os.environ |= started  # the stopwatch may run in this process
-        yield Servers(
-            infrastructure.kafka_bootstrap_servers,
-            infrastructure.server_url,
-            ours["postgresql"].log if "postgresql" in ours else None,
-            folder.kafka if "kafka" in ours else None,
-            started,
-        )
-    finally:
-        for child in infrastructure.children.values():
-            await child.stop()
-        folder.erase()
-        shutil.rmtree(folder.path.parent)
+    with folder.locked():
+        infrastructure = Infrastructure(ported, folder, Progress())
+        try:
+            await infrastructure.start([])
+            ours = infrastructure.children
+            processes = {KAFKA_PID: ours.get("kafka"), POSTGRESQL_PID: ours.get("postgresql")}
+            started = {name: str(child.pid) for name, child in processes.items() if child}
+            os.environ |= started  # the stopwatch may run in this process
+            yield Servers(
+                infrastructure.kafka_bootstrap_servers,
+                infrastructure.server_url,
+                ours["postgresql"].log if "postgresql" in ours else None,
+                folder.kafka if "kafka" in ours else None,
+                started,
+            )
+        finally:
+            for child in infrastructure.children.values():
+                await child.stop()
+            _remove(folder)
 
 
 def clear_after_the_dead(folder: Path) -> None:
-    """Remove what runs left behind in `folder` that were killed; their servers died with them."""
-    for path in folder.glob("bench-*"):
-        number = path.name.split("-")[1]
-        if number.isdecimal() and not psutil.pid_exists(int(number)):
-            shutil.rmtree(path, ignore_errors=True)
+    """Remove what runs left behind in `folder` that were killed: nobody holds the lock in it any more."""
+    for lock in folder.glob("bench-*/.clinic/lock"):
+        left = ClinicFolder(lock.parents[1])
+        with suppress(StackError), left.locked():
+            _remove(left)
+
+
+def _remove(folder: ClinicFolder) -> None:
+    folder.erase()
+    shutil.rmtree(folder.path.parent)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from tests.benchmarks.ground import Servers, fresh_run
 from tests.benchmarks.product import VARIANTS, Product
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.stopwatch import Result
+from tests.benchmarks.workload import RunError
 
 __all__ = ["FULL", "QUICK", "Entry", "Measured", "Sizes", "measure", "statements_per_saga"]
 
@@ -88,13 +89,14 @@ async def measure(servers: Servers, steps: Steps, sizes: Sizes, rounds: int) -> 
     """Every contender `rounds` times, in turns, so that what the machine does meanwhile meets all of them alike: there
     and back, so that product and floor are always neighbours and neither is always the first.
 
-    Before it, the first one runs once without being counted: Kafka and PostgreSQL have just started.
+    Before it, the first one runs once without being counted: Kafka and PostgreSQL have just started. Raises `RunError`
+    when that one fails; what fails later stands among the contender's runs.
     """
     entries = sizes.entries()
     steps.expect(1 + rounds * len(entries) + (len(entries) if sizes.counting else 0))
     measured = {entry.contender.name: Measured(entry.contender.name, entry.sagas) for entry in entries}
     steps("warming up")
-    await _once(servers, replace(entries[0], sagas=1_000))
+    _need_passed(await _once(servers, replace(entries[0], sagas=1_000)))
     for number in range(1, rounds + 1):
         for entry in entries if number % 2 else reversed(entries):
             steps(f"round {number} of {rounds}: {entry.contender.name}")
@@ -102,7 +104,11 @@ async def measure(servers: Servers, steps: Steps, sizes: Sizes, rounds: int) -> 
     for entry in entries if sizes.counting else ():
         steps(f"counting statements: {entry.contender.name}")
         counted = replace(entry, sagas=min(entry.sagas, sizes.counting))
-        measured[entry.contender.name].statements = await statements_per_saga(servers, counted)
+        of_it = measured[entry.contender.name]
+        try:
+            of_it.statements = await statements_per_saga(servers, counted)
+        except RunError as exc:
+            of_it.results.append(Result(0.0, gate=[str(exc)]))
     return measured
 
 
@@ -111,8 +117,16 @@ async def _once(servers: Servers, entry: Entry) -> Result:
         return await entry.contender.measure(run, entry.sagas)
 
 
+def _need_passed(result: Result) -> None:
+    if result.gate:
+        raise RunError("; ".join(result.gate))
+
+
 async def statements_per_saga(servers: Servers, entry: Entry) -> float | None:
-    """SQL statements of a run, as PostgreSQL logs them; without BEGIN and COMMIT. None where its log can't be read."""
+    """SQL statements of a run, as PostgreSQL logs them; without BEGIN and COMMIT. None where its log can't be read.
+
+    Raises `RunError` when the run does not count.
+    """
     if servers.log is None:
         return None
     start = servers.log.stat().st_size
@@ -122,9 +136,7 @@ async def statements_per_saga(servers: Servers, entry: Entry) -> float | None:
             for setting in ("log_min_duration_statement = 0", "log_parameter_max_length = 0"):
                 await connection.execute(f'alter database "{name}_{run.name}" set {setting}')
         await connection.close()
-        result = await entry.contender.measure(run, entry.sagas)
-    if result.gate:
-        return None
+        _need_passed(await entry.contender.measure(run, entry.sagas))
     with servers.log.open(errors="replace") as log:
         log.seek(start)
         lines = log.read().splitlines()

@@ -16,7 +16,7 @@ import asyncpg
 
 from clinic_lib.testing.ports import free_ports
 from tests.benchmarks.ground import Run, Servers, fresh_run
-from tests.benchmarks.load import closed_loop, connections, open_loop, percentile, post
+from tests.benchmarks.load import Load, closed_loop, connections, open_loop, percentile, post
 from tests.benchmarks.product import SERVICES, Product, books_of, fill_inboxes, left_over, until_tidy
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.workers import Workers, started
@@ -54,7 +54,10 @@ class Served:
         }
         return post("/orders", body)
 
-    async def settled(self) -> None:
+    async def settled(self, load: Load) -> None:
+        """Return when all orders are shown. Raises `RunError` when some of `load` were refused, or are never shown."""
+        if load.failures:
+            raise RunError(f"{load.failures} of {len(load.latencies)} orders were refused")
         await self.books.until_shown(self.orders)
 
 
@@ -104,13 +107,10 @@ async def capacity(served: Served, seconds: float = SECONDS) -> float:
     """Orders a second, from the first request until my page shows the last one, with a request always waiting."""
     async with connections(served.port, CLIENTS) as clients:
         warm = await closed_loop(clients, WARM_UP_SECONDS, lambda: served.order("warm"))
-        if warm.failures:
-            raise RunError(f"{warm.failures} of {len(warm.latencies)} orders were refused")
-    await served.settled()  # longer than the server keeps an idle connection, when polls are small
-    async with connections(served.port, CLIENTS) as clients:
+        await served.settled(warm)
         before, began = served.orders, perf_counter()
-        await closed_loop(clients, seconds, lambda: served.order("capacity"))
-        await served.settled()
+        load = await closed_loop(clients, seconds, lambda: served.order("capacity"))
+        await served.settled(load)
         return (served.orders - before) / (perf_counter() - began)
 
 
@@ -130,13 +130,13 @@ async def at_rate(served: Served, rate: float, seconds: float) -> dict[str, floa
     try:
         async with connections(served.port, CLIENTS) as clients:
             load = await open_loop(clients, rate, seconds, order)
-        await served.settled()
+        await served.settled(load)
         while waiting and not watching.done():
             await asyncio.sleep(WATCHED_EVERY_S)
+        if watching.done():
+            watching.result()
     finally:
         watching.cancel()
-    if load.failures:
-        raise RunError(f"{load.failures} of {len(load.latencies)} orders were refused")
     return {
         "rate": rate,
         "watched": len(shown),

@@ -45,10 +45,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(exc or ConnectionResetError(CLOSED))
 
     async def send(self, request: bytes) -> int:
-        """The status of the answer. Raises `ConnectionResetError` when the server has closed the connection.
-
-        uvicorn closes one that was idle for five seconds.
-        """
+        """The status of the answer. Raises `ConnectionResetError` when the server has closed the connection."""
         if self._closed.is_set():
             raise ConnectionResetError(CLOSED)
         assert self._transport

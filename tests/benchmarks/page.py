@@ -1,12 +1,13 @@
 """docs/benchmarks.md and its plots, made from the stored results: nothing on the page is written by hand."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks import capacity, growth, plots, rates, results
+from tests.benchmarks import capacity, comparison, growth, plots, rates, results
 from tests.benchmarks.plots import Axis
+from tests.benchmarks.tables import table
 
 __all__ = ["PAGE", "text", "write"]
 
@@ -44,74 +45,14 @@ def text(stored: Mapping[str, Any]) -> str:
     return "\n".join(blocks)
 
 
-def _head_to_head(found: Mapping[str, Any]) -> Iterator[str]:
-    peers = {
-        name: rates.rate(each) for name, each in found.items() if not name.startswith(("product", "floor"))
-    }
-    best = max(peers, key=lambda name: peers[name], default="")
-    beside = (
-        f", and **{rates.rate(found['product']) / peers[best]:.1f} ×** {best}, the best of the libraries"
-        if peers.get(best)
-        else ""
-    )
-    yield "## Sagas a second"
-    yield ""
-    yield (
-        f"The product, all services in one process, carries out **{rates.rate(found['product']):,.0f} sagas/s**: "
-        f"{rates.ratio(found['product'], found['floor'])} the floor{beside}. "
-        "Medians; the runs took turns, and ratios to the floor are those of each round."
-    )
-    yield ""
-    yield "![Sagas a second](benchmarks/head_to_head.svg)"
-    yield ""
-    columns = [
-        "",
-        "sagas/s",
-        "least to most",
-        "÷ floor",
-        "own CPU a saga",
-        "PostgreSQL's",
-        "Kafka's",
-        "commits a saga",
-    ]
-    rows = []
-    for name, each in found.items():
-        each_rate = [result["sagas_per_second"] for result in rates.counted(each)]
-        rows.append(
-            [
-                name,
-                f"{rates.rate(each):,.0f}",
-                f"{min(each_rate, default=0):,.0f} to {max(each_rate, default=0):,.0f}",
-                f"{median(beside_floor):.2f}"
-                if (beside_floor := rates.ratios(each, found["floor"]))
-                else "–",
-                *(f"{rates.middle(each, cpu):,.0f} µs" for cpu in ("cpu", "postgresql_cpu", "kafka_cpu")),
-                f"{rates.middle(each, 'commits'):.3f}",
-                "–" if each["statements"] is None else f"{each['statements']:.2f}",
-                f"{len(each_rate)} of {len(each['results'])} × {each['sagas']:,}",
-            ]
-        )
-    yield from _table([*columns, "statements a saga", "runs that count × sagas"], rows)
-    if restless := [name for name in ("product", "floor") if rates.spread(found[name]) > rates.MOST_SPREAD]:
-        yield ""
-        yield (
-            f"**The machine was not quiet**: the runs of {' and '.join(restless)} differ by more than "
-            f"{rates.MOST_SPREAD:g} ×, so these figures say little."
-        )
-    for name, each in found.items():
-        for problem in each["gate"]:
-            yield ""
-            yield f"A run of {name} does not count: {problem}."
-
-
 def _latency(found: Mapping[str, Any]) -> Iterator[str]:
     yield "## From HTTP to my page"
     yield ""
     yield (
-        f"Orders over HTTP, all services in one process, the load from the same machine: "
-        f"{found['capacity']:,.0f} a second "
-        "at most. Latency counts from when a request was due until my page shows its order's end; medians of "
-        f"{found['at'][0]['rounds']} rounds."
+        "Orders over HTTP, all services in one process, the load from the same machine: "
+        f"{found['capacity']:,.0f} a second (median of three). "
+        "Latency counts from when a request was due until my page shows its order's end; "
+        f"medians of {found['at'][0]['rounds']} rounds."
     )
     yield ""
     rows = [
@@ -130,7 +71,7 @@ def _latency(found: Mapping[str, Any]) -> Iterator[str]:
         "p50 of the POST",
         "p99 of the POST",
     ]
-    yield from _table(columns, rows)
+    yield from table(columns, rows)
 
 
 def _http_commands(found: Mapping[str, Any]) -> Iterator[str]:
@@ -157,7 +98,7 @@ def _http_commands(found: Mapping[str, Any]) -> Iterator[str]:
         ]
         for name, title in names.items()
     ]
-    yield from _table(["", "requests/s at 64", "p50", "p99", "p50 with one", "p99 with one"], rows)
+    yield from table(["", "requests/s at 64", "p50", "p99", "p50 with one", "p99 with one"], rows)
 
 
 def _per_record(found: Mapping[str, Any]) -> Iterator[str]:
@@ -183,7 +124,7 @@ def _clinic(found: Mapping[str, Any]) -> Iterator[str]:
         [f"`{name}`", f"{each['per_second']:,.0f}", f"{each['p50_ms']:.1f} ms", f"{each['p99_ms']:.1f} ms"]
         for name, each in found.items()
     ]
-    yield from _table(["", "requests/s", "p50", "p99"], rows)
+    yield from table(["", "requests/s", "p50", "p99"], rows)
 
 
 def _sweep(found: Mapping[str, Any]) -> Iterator[str]:
@@ -219,7 +160,7 @@ def _soak(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 SECTIONS: dict[str, Callable[[Any], Iterator[str]]] = {
-    "head_to_head": _head_to_head,
+    "head_to_head": comparison.section,
     "latency": _latency,
     "http_commands": _http_commands,
     "per_record": _per_record,
@@ -263,7 +204,7 @@ def _cluster(stored: Mapping[str, Any]) -> Iterator[str]:
         "partitions",
         "log a day",
     ]
-    yield from _table([*columns, "dollars a month"], rows)
+    yield from table([*columns, "dollars a month"], rows)
 
 
 def _plots(stored: Mapping[str, Any]) -> dict[str, str]:
@@ -303,10 +244,3 @@ def _circumstances(measured: Mapping[str, Any]) -> str:
         f"{measured['memory_gb']} GB, "
         f"Python {measured['python']}; services, Kafka, PostgreSQL and the load share them.*\n"
     )
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(columns) + " |"
-    yield "|" + "|".join(["---"] + ["---:"] * (len(columns) - 1)) + "|"
-    for row in rows:
-        yield "| " + " | ".join(row) + " |"

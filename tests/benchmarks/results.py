@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 import psutil
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from clinic_lib.local.errors import StackError
 from tests.benchmarks.ground import PROJECT
-from tests.benchmarks.stopwatch import Result
 
 __all__ = ["FOLDER", "keep", "load"]
 
@@ -42,19 +41,32 @@ class Part(TypedDict, Generic[Found]):
     found: Found
 
 
+class Run(TypedDict):
+    """A `stopwatch.Result`."""
+
+    sagas_per_second: float
+    cpu: float
+    postgresql_cpu: float
+    kafka_cpu: float
+    commits: float
+    wal_bytes: float
+    kafka_bytes: float
+    gate: list[str]
+
+
 class Contender(TypedDict):
     """All runs of one, as `Measured.to_json` gives them."""
 
     sagas: int
-    results: list[Result]
+    results: list[Run]
     statements: float | None
     gate: list[str]
 
 
 def _with_what_is_compared(found: dict[str, Contender]) -> dict[str, Contender]:
     for name in ("product", "floor"):
-        if name not in found:
-            raise ValueError(f"{name} is missing")
+        if name not in found or all(run["gate"] for run in found[name]["results"]):
+            raise ValueError(f"no run of {name} counts")
     return found
 
 
@@ -92,7 +104,7 @@ class Share(Views):
 
 class Latency(TypedDict):
     capacity: float
-    at: list[Share]
+    at: Annotated[list[Share], Field(min_length=1)]
 
 
 class Commands(TypedDict):
@@ -132,7 +144,7 @@ class Sample(Views):
 class Soak(TypedDict):
     minutes: float
     rate: float
-    samples: list[Sample]
+    samples: Annotated[list[Sample], Field(min_length=2)]
 
 
 class Stored(TypedDict, total=False):
@@ -143,7 +155,7 @@ class Stored(TypedDict, total=False):
     http_commands: Part[Commands]
     per_record: Part[RecordCpus]
     clinic: Part[dict[str, Percentiles]]
-    sweep: Part[dict[str, list[Point]]]
+    sweep: Part[dict[str, Annotated[list[Point], Field(min_length=1)]]]
     soak: Part[Soak]
 
 
@@ -156,8 +168,9 @@ def keep(found: dict[str, Any], folder: Path = FOLDER) -> None:
     stored = load(folder)
     for part, value in found.items():
         stored[part] = {"measured": asdict(_circumstances()), "found": value}
-    STORED.validate_python(stored)
-    (folder / "results.json").write_text(json.dumps(stored, indent=1) + "\n")
+    text = json.dumps(stored, indent=1) + "\n"
+    STORED.validate_json(text, strict=True)
+    (folder / "results.json").write_text(text)
 
 
 def load(folder: Path = FOLDER) -> dict[str, Any]:
@@ -166,14 +179,16 @@ def load(folder: Path = FOLDER) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        stored: dict[str, Any] = json.loads(path.read_text())
-        STORED.validate_python(stored)
+        text = path.read_text()
+        STORED.validate_json(text, strict=True)
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
-        raise _not_ours(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except (OSError, ValueError) as exc:
+        raise _not_ours(
+            path, ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        ) from None
+    except (OSError, UnicodeDecodeError) as exc:
         raise _not_ours(path, str(exc)) from None
-    return stored
+    return dict(json.loads(text))
 
 
 def _not_ours(path: Path, why: str) -> StackError:

@@ -40,6 +40,8 @@ __all__ = ["Wanted", "Worker", "answer_requests"]
 
 CONNECTIONS = 20
 """For commands that each commit by themselves: what the database's other end can do at once."""
+KEEP_ALIVE_SECONDS = 60
+"""For a client whose connections wait while others have their turns, or until everything is shown."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,13 @@ async def answer_requests(worker: Worker) -> None:
 @asynccontextmanager
 async def _serving(app: Any, port: int) -> AsyncIterator[None]:
     config = uvicorn.Config(
-        app, lifespan="off", log_config=None, access_log=False, proxy_headers=False, backlog=2048
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        backlog=2048,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = _Server(config)
     listener = socket.socket()

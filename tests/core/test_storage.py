@@ -13,7 +13,8 @@ SENTENCE = "^DATABASE_URL is not an address: write postgresql://user@host:5432/d
 SECRET = "tell-nobody"
 NONE = [
     *("", "garbage", "//x", f"mysql://u:{SECRET}@localhost/x"),
-    *(f"postgresql://u:{SECRET}@localhost:{port}/x" for port in ("99999", "-1", "port")),
+    *(f"postgresql://u:{SECRET}@localhost:{port}/x" for port in ("0", "99999", "-1", "port")),
+    *(f"postgresql://u:{SECRET}@/x?host=localhost&port={port}" for port in ("99999", "5432,0", "port")),
 ]
 
 
