@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from tests.benchmarks.ground import Servers
-from tests.benchmarks.latency import Served, at_rate, capacity, serving
+from tests.benchmarks.latency import Served, at_rate, serving, usual_capacity
 from tests.benchmarks.product import SERVICES, Product
 from tests.benchmarks.steps import Steps
 
@@ -28,7 +28,7 @@ async def measure(servers: Servers, steps: Steps, minutes: float) -> dict[str, A
     steps.expect(1 + slices)
     async with serving(servers, Product()) as served:
         steps("capacity over HTTP")
-        rate = await capacity(served) * SHARE
+        rate = await usual_capacity(served) * SHARE
         began, samples = perf_counter(), []
         for number in range(1, slices + 1):
             steps(f"soak at {rate:,.0f} sagas/s: {number} of {slices}")
