@@ -79,7 +79,7 @@ class Runtime:
         }
         address = settings.database_address()
         self.database = Database(address, connections=OWN_CONNECTIONS, service=service)
-        self.reads = Database(address, connections=settings.database_connections, service=service)
+        self.reads = Database(address, connections=settings.database_connections, service=service, scans=True)
         self.sagas = declared.owned_sagas(settings.saga_deadline)
         self.executor = Executor(service, self.database, tables, handlers, self.sagas)
         self.executor.plan.largest_event_bytes = settings.largest_event_bytes

@@ -42,6 +42,11 @@ COLUMN_TYPES: dict[Any, Any] = {
 }
 """`type_annotation_map` for a service's declarative base: what each annotation is in PostgreSQL."""
 
+BY_KEY = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
+"""The driver keeps a prepared statement's plan, which was made while the tables were small: until the server analyses
+them, a minute later, each batch would read tables whole, and rows of the outbox that were deleted. A step's own SQL on
+the batch's transaction is planned so, too.
+"""
 TRANSIENT_SQLSTATES = ("08", "25006", "25P03", "25P04", "40", "53", "55P03", "57", "58")
 """Connection, a standby, time limits, rollback by the server, resources, lock not available, operator, system."""
 
@@ -128,12 +133,19 @@ def _parameter(argument: object) -> object:
 class Database:
     """A service's database. Every error that passes by itself leaves as `TransientError`.
 
-    `idle_seconds` bounds how long a paused process may hold its locks; `service` has its waiting measured.
+    `idle_seconds` bounds how long a paused process may hold its locks; `service` has its waiting measured. Without
+    `scans` statements find rows by their keys alone, see `BY_KEY`.
     Raises `ConfigurationError` for an address that is none.
     """
 
     def __init__(
-        self, url: str, *, connections: int = 5, idle_seconds: int = 10, service: str | None = None
+        self,
+        url: str,
+        *,
+        connections: int = 5,
+        idle_seconds: int = 10,
+        service: str | None = None,
+        scans: bool = False,
     ) -> None:
         self._wait = metrics.database_wait.labels(service) if service else None
         self.engine = create_async_engine(
@@ -153,6 +165,7 @@ class Database:
                     # those that are rarely used must not be forgotten on the way
                     "tcp_keepalives_idle": "60s",
                     "jit": "off",
+                    **({} if scans else BY_KEY),
                 },
             },
         )
