@@ -7,14 +7,13 @@ a pool of connections, and not at all. The first two publish their events to Kaf
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from statistics import median
 from typing import Any
 
 import asyncpg
 
 from clinic_lib.testing.ports import free_ports
 from tests.benchmarks.ground import Run, Servers, fresh_run
-from tests.benchmarks.load import Load, closed_loop, connections, post
+from tests.benchmarks.load import Load, closed_loop, connections, medians, post
 from tests.benchmarks.product import MODULES
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.worker import Wanted
@@ -40,7 +39,9 @@ async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]
     carry out several times as many orders, and the larger tables were measured to cost a tenth.
     """
     steps.expect(rounds * 2)
-    found: dict[str, dict[str, list[Load]]] = {commits: {"many": [], "one": []} for commits in COMMITS}
+    found: dict[str, dict[str, list[dict[str, float]]]] = {
+        commits: {"many": [], "one": []} for commits in COMMITS
+    }
     async with AsyncExitStack() as stack:
         ports = {each: await stack.enter_async_context(order_service(servers, each)) for each in COMMITS}
         for clients, name, turns in ((1, "one", TURNS_OF_ONE), (CLIENTS, "many", 1)):
@@ -48,9 +49,11 @@ async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]
                 steps(f"round {number} of {rounds}: commands over HTTP, {name} at once")
                 for turn in range(turns):
                     for commits in _in_turn(number + turn):
-                        found[commits][name].append(await load(ports[commits], clients, SECONDS / turns))
+                        found[commits][name].append(
+                            (await load(ports[commits], clients, SECONDS / turns)).to_json()
+                        )
     return {
-        "http_commands": {each: {n: _medians(loads) for n, loads in by.items()} for each, by in found.items()}
+        "http_commands": {each: {n: medians(loads) for n, loads in by.items()} for each, by in found.items()}
     }
 
 
@@ -90,8 +93,3 @@ async def load(port: int, clients: int, seconds: float) -> Load:
     if found.failures:
         raise RunError(f"{found.failures} of {len(found.latencies)} orders were refused")
     return found
-
-
-def _medians(loads: list[Load]) -> dict[str, float]:
-    told = [each.to_json() for each in loads]
-    return {name: median(each[name] for each in told) for name in told[0]}

@@ -16,7 +16,7 @@ import asyncpg
 
 from clinic_lib.testing.ports import free_ports
 from tests.benchmarks.ground import Run, Servers, fresh_run
-from tests.benchmarks.load import Load, closed_loop, connections, open_loop, percentile, post
+from tests.benchmarks.load import Load, closed_loop, connections, medians, open_loop, percentile, post
 from tests.benchmarks.product import SERVICES, Product, books_of, fill_inboxes, left_over, until_tidy
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.workers import Workers, started
@@ -72,12 +72,8 @@ async def measure(servers: Servers, steps: Steps, rounds: int) -> dict[str, Any]
             for share in SHARES if number % 2 else reversed(SHARES):
                 steps(f"round {number} of {rounds}: latency at {share:.0%} of capacity")
                 found[share].append(await at_rate(served, most * share, SECONDS))
-    at = [{"share": share, "rounds": rounds, **_medians(loads)} for share, loads in found.items()]
+    at = [{"share": share, "rounds": rounds, **medians(loads)} for share, loads in found.items()]
     return {"latency": {"capacity": most, "at": at}}
-
-
-def _medians(loads: list[dict[str, float]]) -> dict[str, float]:
-    return {name: median(load[name] for load in loads) for name in loads[0]}
 
 
 @asynccontextmanager

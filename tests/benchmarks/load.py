@@ -2,15 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from statistics import median
 from time import perf_counter
 from typing import cast
 
 import orjson
 
-__all__ = ["Load", "closed_loop", "connections", "get", "open_loop", "percentile", "post"]
+__all__ = ["Load", "closed_loop", "connections", "get", "medians", "open_loop", "percentile", "post"]
 
 CLOSED = "the server has closed the connection"
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -80,6 +81,11 @@ class Load:
             "p50_ms": percentile(self.latencies, 0.5) * 1e3,
             "p99_ms": percentile(self.latencies, 0.99) * 1e3,
         }
+
+
+def medians(told: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each figure by itself, over runs of the same."""
+    return {name: median(each[name] for each in told) for name in told[0]}
 
 
 def percentile(values: Sequence[float], share: float) -> float:
