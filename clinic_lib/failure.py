@@ -109,7 +109,10 @@ def _state(delivery: Delivery, error: Exception, attempts: int) -> LetterState:
 
 def _is_the_servers(delivery: Delivery, error: Exception) -> bool:
     """Trouble of the database that passes, met by a function's own SQL; not a function's own `OSError`."""
-    return delivery.course.uses_transaction and is_from_database(error) and is_transient(error)
+    told = is_from_database(error) or isinstance(
+        error, TimeoutError
+    )  # the driver's, for a statement of a minute
+    return delivery.course.uses_transaction and told and is_transient(error)
 
 
 def _letter(delivery: Delivery, state: LetterState, error: Exception | None, attempts: int) -> DeadLetter:

@@ -44,17 +44,23 @@ with moved as (
     select * from unnest($1::text::text[], $2::text::integer[], $3::text::bigint[])
     on conflict (log, partition) do update set next_offset = greatest(c.next_offset, excluded.next_offset)
     returning log, partition, coalesce(old.next_offset, 0) as handled
+), stood as materialized (
+    select array(
+        select moved.handled
+        from unnest($1::text::text[], $2::text::integer[]) with ordinality as p (log, partition, nth)
+        join moved using (log, partition)
+        order by nth
+    ) as at
 )
 insert into {SCHEMA}.inbox (message_id)
-select distinct r.message_id
-from unnest($4::text::uuid[], $5::text::text[], $6::text::integer[], $7::text::bigint[])
-    as r (message_id, log, partition, at)
-join moved using (log, partition)
-where r.at >= moved.handled
+select r.message_id
+from stood, unnest($4::text::uuid[], $5::text::integer[], $6::text::bigint[]) as r (message_id, place, at)
+where r.at >= stood.at[r.place]
 order by 1
 on conflict do nothing
 returning message_id
 """
+"""Where a record's partition stood is found by its place in an array: joined, it would be compared with every one."""
 
 ADMIT = f"""
 insert into {SCHEMA}.inbox (message_id) select distinct * from unnest($1::uuid[]) order by 1
@@ -80,21 +86,21 @@ async def receive(
 ) -> set[UUID]:
     """Store offsets, and the ids of messages, each with the place it arrived at; return the ids that are new here.
 
-    One statement, whatever the number. Raises `ValueError` when a message has no place, or a place no message.
+    One statement, whatever the number. Raises `ValueError` when a message has no place, or a place no message,
+    and `KeyError` for a place in a partition whose offset is not stored with it.
     """
     if len(message_ids) != len(places):
         raise ValueError(f"{len(message_ids)} messages can't have arrived at {len(places)} places")
     partitions = sorted(next_offsets)
-    logs, numbers, offsets = zip(*places, strict=True) if places else ((), (), ())
+    place = {each: nth for nth, each in enumerate(partitions, 1)}
     rows = await transaction.fetch(
         RECEIVE,
         Array("text", (log for log, _ in partitions)),
         Array("integer", (partition for _, partition in partitions)),
         Array("bigint", (next_offsets[each] for each in partitions)),
         Array("uuid", message_ids),
-        Array("text", logs),
-        Array("integer", numbers),
-        Array("bigint", offsets),
+        Array("integer", (place[each.log, each.partition] for each in places)),
+        Array("bigint", (each.offset for each in places)),
     )
     return {row[0] for row in rows}
 

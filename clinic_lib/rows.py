@@ -52,6 +52,8 @@ class RowTable:
         self.types = {name: _type(row, column) for name, column in zip(self.names, columns, strict=True)}
         self.kinds = {name: kind_of(each) for name, each in self.types.items()}
         self.columns = {name: QUOTE(column.name) for name, column in zip(self.names, columns, strict=True)}
+        self.column_list = ", ".join(self.columns.values())
+        self.key_list = ", ".join(self.columns[name] for name in self.key)
         self.is_json = tuple(isinstance(column.type, JSON | JSONB) for column in columns)
         self.sql_name = DIALECT.identifier_preparer.format_table(table)
         self._json_places = tuple(place for place, json in enumerate(self.is_json) if json)
@@ -129,8 +131,13 @@ class RowTable:
                 names = ", ".join(self.columns[name] for name in group)
                 arrays = ", ".join(self._parameter(n, name) for n, name in enumerate(group, first))
                 conditions.append(f"({names}) in (select * from unnest({arrays}))")
+        if len(conditions) > 1:  # as alternatives of one condition they would be tried on every row
+            each = " union ".join(
+                f"select {self.key_list} from {self.sql_name} where {c}" for c in conditions
+            )
+            conditions = [f"({self.key_list}) in ({each})"]
         return (
-            f"select {self.selected} from {self.sql_name} where {' or '.join(conditions)} "
+            f"select {self.selected} from {self.sql_name} where {conditions[0]} "
             f"order by {self.key_list}{' for update' if lock else ''}"
         )
 
@@ -155,14 +162,6 @@ class RowTable:
             f"{self.columns[name]}::text" if json else self.columns[name]
             for name, json in zip(self.names, self.is_json, strict=True)
         )
-
-    @property
-    def column_list(self) -> str:
-        return ", ".join(self.columns[name] for name in self.names)
-
-    @property
-    def key_list(self) -> str:
-        return ", ".join(self.columns[name] for name in self.key)
 
     async def save(self, transaction: Transaction, changed: list[Image], new: list[Image]) -> None:
         """Update `changed` and insert `new` rows. One statement; a new row that exists is an error."""

@@ -43,10 +43,11 @@ COLUMN_TYPES: dict[Any, Any] = {
 """`type_annotation_map` for a service's declarative base: what each annotation is in PostgreSQL."""
 
 BY_KEY = dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
-"""The driver keeps a prepared statement's plan, which was made while the tables were small: until the server analyses
-them, a minute later, each batch would read tables whole, and rows of the outbox that were deleted. A step's own SQL on
-the batch's transaction is planned so, too.
+"""Settings of connections whose statements find rows by their keys. The driver keeps a prepared statement's plan, which
+was made while the tables were small: left to itself each batch would read tables whole until the server analyses
+them, a minute later. A step's own SQL on the batch's transaction is planned so, too.
 """
+
 TRANSIENT_SQLSTATES = ("08", "25006", "25P03", "25P04", "40", "53", "55P03", "57", "58")
 """Connection, a standby, time limits, rollback by the server, resources, lock not available, operator, system."""
 
@@ -134,7 +135,7 @@ class Database:
     """A service's database. Every error that passes by itself leaves as `TransientError`.
 
     `idle_seconds` bounds how long a paused process may hold its locks; `service` has its waiting measured. Without
-    `scans` statements find rows by their keys alone, see `BY_KEY`.
+    `scans` statements prefer to find rows by their keys, see `BY_KEY`.
     Raises `ConfigurationError` for an address that is none.
     """
 

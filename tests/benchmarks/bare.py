@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -36,7 +36,6 @@ STEPS = NAMES.index("steps")
 STATUS = {b"OrderConfirmed": "confirmed", b"OrderCancelled": "cancelled"}
 CHANGES = (*STATUS, b"SeatsReserved")
 
-Columns = tuple[Iterable[object], ...]
 Received = tuple[Any, ConsumerRecord, bytes, dict[str, Any]]
 """A message id, its record, its type and the event."""
 
@@ -88,18 +87,16 @@ def receive(record: Any) -> Received:
 async def handle(connection: Any, received: Sequence[Received], next_offsets: dict[int, int]) -> None:
     """The statements of a projection, in their order."""
     ids, records, _, events = zip(*received, strict=True)
-    partitions: Columns = ["bare"] * len(next_offsets), next_offsets.keys(), next_offsets.values()
-    places: Columns = (
-        ["bare"] * len(records),
-        (each.partition for each in records),
-        (each.offset for each in records),
+    place = {partition: nth for nth, partition in enumerate(next_offsets, 1)}
+    arrived = (
+        Array("text", ["bare"] * len(place)),
+        Array("integer", place),
+        Array("bigint", next_offsets.values()),
+        Array("uuid", ids),
+        Array("integer", (place[each.partition] for each in records)),
+        Array("bigint", (each.offset for each in records)),
     )
-    kinds = "text", "integer", "bigint"
-    checkpoints = (Array(kind, values) for kind, values in zip(kinds, partitions, strict=True))
-    arrived = (Array(kind, values) for kind, values in zip(kinds, places, strict=True))
-    fresh = {
-        row[0] for row in await ask(connection, inbox.RECEIVE, *checkpoints, Array("uuid", ids), *arrived)
-    }
+    fresh = {row[0] for row in await ask(connection, inbox.RECEIVE, *arrived)}
     names = sorted({f"order_id:{event['subject']}" for event in events})
     await ask(connection, keys.LOCK, Array("bigint", sorted(map(keys.number_of, names))))
     await ask(connection, dead_letter.PARKED, Array("text", names))

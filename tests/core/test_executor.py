@@ -136,7 +136,12 @@ transient_service = Service(f"shop_transient_{shop.RUN}", system="shop")
 
 @transient_service.step
 async def walk(event: OrderPlaced, seat: Seat, tx: AsyncConnection) -> SeatsReserved:
-    """Has its own backend terminated, as often as `walk_out` says."""
+    """Has its own backend terminated, or a statement take too long, as often as `walk_out` says."""
+    if event.note == "slow" and walk_out:
+        walk_out.pop()
+        driver = (await tx.get_raw_connection()).driver_connection
+        assert driver is not None
+        await driver.execute("select pg_sleep(10)", timeout=0.1)  # as every statement has 60 s
     if event.note == "terminate" and walk_out:
         walk_out.pop()
         await tx.execute(text("select pg_terminate_backend(pg_backend_pid())"))
@@ -217,6 +222,18 @@ async def test_a_deadlock_makes_its_message_be_tried_again_and_no_other(
     assert [state for state, _, _ in await letters(database)] == ["retrying"]
     await worker.redriver.redrive_key("order_id:5")
 
+    assert await letters(database) == []
+    assert await value(database, "select count(*) from seat where free = 9") == 10
+
+
+async def test_a_statement_that_takes_too_long_makes_its_message_be_tried_again(database: Database) -> None:
+    walk_out[:] = ["once"]
+    worker, log = Worker(transient_service, database), Log()
+
+    await worker.poll(*(log.append(order(n, "slow" if n == 5 else "")) for n in range(1, 11)))
+
+    assert [(state, key) for state, key, _ in await letters(database)] == [("retrying", "order_id:5")]
+    await worker.redriver.redrive_key("order_id:5")
     assert await letters(database) == []
     assert await value(database, "select count(*) from seat where free = 9") == 10
 

@@ -28,15 +28,11 @@ __all__: list[str] = []
 
 @answers(inbox.RECEIVE)
 def receive(tables: Tables, logs: Any, partitions: Any, offsets: Any, *arrived: Any) -> list[Any]:
-    handled = {}
+    handled = []
     for log, partition, offset in zip(logs, partitions, offsets, strict=True):
-        handled[log, partition] = tables.checkpoint.get((log, partition), 0)
-        tables.checkpoint[log, partition] = max(handled[log, partition], offset)
-    ids = (
-        message_id
-        for message_id, log, partition, at in zip(*arrived, strict=True)
-        if at >= handled.get((log, partition), at + 1)
-    )
+        handled.append(tables.checkpoint.get((log, partition), 0))
+        tables.checkpoint[log, partition] = max(handled[-1], offset)
+    ids = (message_id for message_id, place, at in zip(*arrived, strict=True) if at >= handled[place - 1])
     return _admit(tables, ids)
 
 
