@@ -32,7 +32,7 @@ from clinic_lib.delivery import Commands, Delivery, Discard, Poll, Redrive, Work
 from clinic_lib.desk import Desk
 from clinic_lib.encoding import Encoder
 from clinic_lib.errors import NotFoundError
-from clinic_lib.handlers import Load, course_of
+from clinic_lib.handlers import Handler, Load, course_of
 from clinic_lib.ledger import Ledger, Sagas
 from clinic_lib.letter_queue import Known
 from clinic_lib.messages import new_message_id
@@ -42,6 +42,9 @@ from clinic_lib.storage import Transaction
 from clinic_lib.tally import Tally
 
 __all__ = ["Batch", "Plan"]
+
+Kinds = Counter[tuple[Handler, ...]]
+"""How many messages of a batch are handled by which functions."""
 
 
 def _now() -> datetime:
@@ -97,7 +100,8 @@ class Batch:
         deliveries = [each for each in deliveries if each.answer is None]
         if not deliveries:
             return await self._finish(None)
-        ids = await self._draw_ids(deliveries)
+        kinds = Counter(each.handlers for each in deliveries)
+        ids = await self._draw_ids(kinds)
         locked = sorted({each.key for each in deliveries if each.key})
         transaction_id = await keys.lock(self.transaction, locked)
         for each in self.work.deliveries:
@@ -106,7 +110,7 @@ class Batch:
         desk = Desk(
             encoder=self.plan.encoder(),
             rows=Rows(),
-            barrier=await self._load_barrier(deliveries, locked),
+            barrier=await self._load_barrier(kinds, locked),
             ledger=self.ledger,
             parked=parked,
             guarded=self.plan.guarded,
@@ -118,7 +122,7 @@ class Batch:
             desk.draw(row, numbers)
         if self.plan.sagas.decided and (deadlines := [e.message for e in deliveries if e.course.is_deadline]):
             await instances.load_ended(self.transaction, deadlines, self.ledger)
-        for segment in _segments(deliveries):
+        for segment in _segments(deliveries, kinds):
             await self._decide(segment, desk)
         return await self._finish(desk)
 
@@ -200,9 +204,9 @@ class Batch:
                 else:
                     each.key = f"{each.key_field}:{getattr(row, each.key_field or '')}"
 
-    async def _draw_ids(self, deliveries: list[Any]) -> dict[type, list[int]]:
+    async def _draw_ids(self, kinds: Kinds) -> dict[type, list[int]]:
         counts: Counter[type] = Counter()
-        for handlers, times in Counter(each.handlers for each in deliveries).items():
+        for handlers, times in kinds.items():
             for row in course_of(handlers).new_ids:
                 counts[row] += times * self.plan.ids_each
         drawn = {}
@@ -210,10 +214,8 @@ class Batch:
             drawn[table.row] = await table.draw(self.transaction, counts[table.row])
         return drawn
 
-    async def _load_barrier(self, deliveries: list[Any], keys: list[str]) -> Barrier:
-        for handler in {
-            handler for handlers in {each.handlers for each in deliveries} for handler in handlers
-        }:
+    async def _load_barrier(self, kinds: Kinds, keys: list[str]) -> Barrier:
+        for handler in {handler for handlers in kinds for handler in handlers}:
             if handler.compensates:
                 self.barrier_steps.add(handler.compensates.name)
             elif handler.name in self.plan.guarded:
@@ -260,9 +262,9 @@ class Batch:
         return await outbox.insert(self.transaction, desk.events, self.sent)
 
 
-def _segments(deliveries: list[Any]) -> list[list[Any]]:
+def _segments(deliveries: list[Any], kinds: Kinds) -> list[list[Any]]:
     """Divided around each message whose function writes SQL of its own: it sees what those before it changed."""
-    if not any(course_of(handlers).uses_transaction for handlers in {each.handlers for each in deliveries}):
+    if not any(course_of(handlers).uses_transaction for handlers in kinds):
         return [deliveries]
     alone = groupby(deliveries, key=lambda each: id(each) if each.course.uses_transaction else 0)
     return [list(segment) for _, segment in alone]

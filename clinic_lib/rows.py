@@ -78,14 +78,17 @@ class RowTable:
                     values[place] = orjson.loads(values[place])
         instance.__dict__.update(zip(self.names, values, strict=False))
 
+    def complete(self, instance: Any) -> None:
+        """SQLAlchemy leaves a dataclass default out of a new instance's dictionary; `image` has noticed which."""
+        for name, default in self._left_out.items():
+            instance.__dict__.setdefault(name, default)
+
     def image(self, instance: Any) -> Image:
         """A row's columns as the statements take them: JSON as text, with its keys in order."""
         given = instance.__dict__
-        for name, default in self._left_out.items():
-            given.setdefault(name, default)
         try:
             values: Image = self._values(given)
-        except KeyError:  # SQLAlchemy leaves a dataclass default out of a new instance's dictionary
+        except KeyError:
             missing = {name: getattr(instance, name) for name in self.names if name not in given}
             self._left_out |= missing
             values = self._values(given | missing)
@@ -254,8 +257,10 @@ class Rows:
 
     def add(self, instance: Any) -> None:
         """Take in a new row."""
+        table = row_table(type(instance))
+        table.complete(instance)
         self._new.add(id(instance))
-        self._put(row_table(type(instance)), instance)
+        self._put(table, instance)
 
     def remove(self, instance: Any) -> None:
         table = row_table(type(instance))
