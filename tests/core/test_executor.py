@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clinic_lib.commands import CommandQueue
 from clinic_lib.delivery import Commands
-from clinic_lib.errors import CommandError, TransientError
+from clinic_lib.errors import CommandError, TransientError, UnavailableError
 from clinic_lib.messages import Command, Id
 from clinic_lib.service import Service
-from clinic_lib.storage import Database
+from clinic_lib.storage import Database, PostgresqlTransaction
 from tests.core import shop
 from tests.core.shop import MyPage, OrderConfirmed, OrderPlaced, Seat, SeatsReserved
 from tests.core.worker import DONE, Log, Worker, letters, published, rows, value
@@ -330,6 +332,35 @@ async def test_a_command_that_was_committed_is_not_carried_out_again_with_its_gr
 
     assert [each is DONE for each in answers] == [True, False, True, True]
     assert await rows(database, "select free from seat where seat_id < 3 order by seat_id") == [(8,), (10,)]
+
+
+class BreaksInCommit(Database):
+    """Commits, and its connection breaks before the server's answer."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresqlTransaction]:
+        async with super().transaction() as transaction:
+            yield transaction
+        raise TransientError("the connection broke")
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+async def test_a_command_is_answered_when_its_last_attempt_was_committed_and_else_refused(
+    failures: int, database: Database, database_url: str
+) -> None:
+    walk_out[:] = ["again"] * failures
+    breaking = BreaksInCommit(database_url)
+    worker = Worker(selling_service, breaking)
+    queue = CommandQueue(worker.executor, 10)
+    queue.start()
+
+    answer = await queue.submit(worker.delivery(Sell(order_id=1, way="terminate")))
+    await queue.stop()
+    await breaking.close()
+
+    sold = await published(database)
+    assert answer == DONE if sold else isinstance(answer, UnavailableError)
+    assert sold == [("OrderConfirmed", "1")] * (3 - failures)
 
 
 async def test_a_command_about_a_missing_row_is_told_so(database: Database) -> None:
