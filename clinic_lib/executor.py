@@ -106,10 +106,11 @@ class Executor:
             await asyncio.sleep(0.1)
 
     async def _transact(self, work: Work) -> None:
-        started, began, sent = perf_counter(), time_ns(), self.outlet.take_sent()
+        started, began = perf_counter(), time_ns()
         batch_spans.begin(work)
         for delivery in work.deliveries:
             delivery.answer = delivery.transaction_id = None
+        sent = self.outlet.take_sent()
         try:
             async with self.database.transaction() as transaction:
                 batch = Batch(self.plan, transaction, work, self.outlet, sent)

@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from clinic_lib.commands import CommandQueue
 from clinic_lib.delivery import Commands
 from clinic_lib.errors import CommandError, TransientError, UnavailableError
-from clinic_lib.messages import Command, Id
+from clinic_lib.messages import Command, Id, new_message_id
+from clinic_lib.outbox import OutboxRow
 from clinic_lib.service import Service
 from clinic_lib.storage import Database, PostgresqlTransaction
+from clinic_lib.testing.simulation.outlet import Waiting
 from tests.core import shop
 from tests.core.shop import MyPage, OrderConfirmed, OrderPlaced, Seat, SeatsReserved
 from tests.core.worker import DONE, Log, Worker, letters, published, rows, value
@@ -130,6 +132,19 @@ async def test_the_events_of_a_key_stay_in_order_when_a_poll_is_halved(database:
         "from clinic_lib.outbox where aggregateid = '1' order by id",
     )
     assert [seat for (seat,) in seats] == list(range(3, 31, 3))
+
+
+async def test_what_was_sent_stays_known_when_a_transaction_cannot_begin(database: Database) -> None:
+    worker = Worker(shop.seat_service, database)
+    worker.executor.outlet = outlet = Waiting(lambda rows: None)
+    row = OutboxRow(1, new_message_id(), shop.TOPIC, "1", "OrderPlaced", b"")
+    outlet.offer([row])
+    outlet.has_sent(row)
+
+    with pytest.raises(AttributeError):
+        await worker.executor.run(Commands([None]))
+
+    assert outlet.take_sent() == [1]
 
 
 walk_out: list[str] = []
