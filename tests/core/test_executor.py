@@ -96,6 +96,17 @@ async def test_one_of_500_messages_that_the_database_refuses_spoils_itself_alone
     assert await value(database, "select count(*) from my_page") == 499
 
 
+async def test_a_dead_letter_tells_its_error_once_however_often_its_poll_was_halved(
+    database: Database,
+) -> None:
+    worker, log = Worker(spoiling_service, database), Log()
+
+    await worker.poll(*(log.append(order(n, "wrong type" if n == 17 else "")) for n in range(1, 41)))
+
+    trace = await value(database, "select traceback from clinic_lib.dead_letter")
+    assert "During handling" not in trace
+
+
 async def test_messages_behind_one_that_the_database_refuses_wait(database: Database) -> None:
     worker, log = Worker(spoiling_service, database), Log()
     numbers = [1, 2, 3, 2, 1, 2, 3]
