@@ -67,9 +67,9 @@ class Executor:
             try:
                 await self._transact(work)
             except IdsExhausted:
-                if self.plan.ids_each >= MOST_IDS:
+                if work.ids_each >= MOST_IDS:
                     return ValueError(f"a function takes more than {MOST_IDS} new ids")
-                self.plan.ids_each *= 2
+                work.ids_each *= 2
             except TransientError:
                 raise
             except Exception as exc:

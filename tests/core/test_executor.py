@@ -16,10 +16,10 @@ from clinic_lib.errors import CommandError, TransientError, UnavailableError
 from clinic_lib.messages import Command, Id, new_message_id
 from clinic_lib.outbox import OutboxRow
 from clinic_lib.service import Service
-from clinic_lib.storage import Database, PostgresqlTransaction
+from clinic_lib.storage import Database, NewIds, PostgresqlTransaction
 from clinic_lib.testing.simulation.outlet import Waiting
 from tests.core import shop
-from tests.core.shop import MyPage, OrderConfirmed, OrderPlaced, Seat, SeatsReserved
+from tests.core.shop import MyPage, Order, OrderConfirmed, OrderPlaced, Seat, SeatsReserved
 from tests.core.worker import DONE, Log, Worker, letters, published, rows, value
 
 WRONG: Any = object()
@@ -156,6 +156,43 @@ async def test_what_was_sent_stays_known_when_a_transaction_cannot_begin(databas
         await worker.executor.run(Commands([None]))
 
     assert outlet.take_sent() == [1]
+
+
+counting_service = Service(f"shop_counting_{shop.RUN}", system="shop")
+LAST_ID = "select last_value from order_order_id_seq"
+
+
+@counting_service.step
+def count_out(event: OrderPlaced, ids: NewIds[Order]) -> MyPage:
+    """Takes as many ids as are ordered."""
+    return MyPage(event.order_id, str(max(next(ids) for _ in range(event.quantity))))
+
+
+async def test_many_ids_that_one_message_takes_are_not_drawn_for_later_ones(database: Database) -> None:
+    worker, log = Worker(counting_service, database), Log()
+    await worker.poll(log.append(OrderPlaced(order_id=1, seat_id=1, quantity=300)))
+    drawn = await value(database, LAST_ID)
+
+    await worker.poll(*(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=1)) for n in (2, 3)))
+
+    assert await value(database, "select count(*) from my_page") == 3
+    assert await value(database, LAST_ID) == drawn + 2
+
+
+async def test_a_message_that_takes_more_ids_than_anybody_needs_is_set_aside_alone(
+    database: Database,
+) -> None:
+    worker, log = Worker(counting_service, database), Log()
+    quantities = [1, 5000, 1]
+
+    await worker.poll(
+        *(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=q)) for n, q in enumerate(quantities, 1))
+    )
+
+    assert await letters(database) == [
+        ("failed", "order_id:2", "ValueError: a function takes more than 1024 new ids")
+    ]
+    assert await value(database, "select count(*) from my_page") == 2
 
 
 walk_out: list[str] = []
