@@ -56,15 +56,14 @@ class Plan:
     """What a service's handlers mean for every batch.
 
     `guarded` are the steps that have a compensation; `order` is the one in which tables are locked and written,
-    referenced ones first; `sagas` are those that the service owns; `ids_each` is how many new ids are drawn for a
-    message that asks for some. `now` and `new_id` are the time and the ids of what is published.
+    referenced ones first; `sagas` are those that the service owns. `now` and `new_id` are the time and the ids of
+    what is published.
     """
 
     service: str
     guarded: frozenset[str]
     order: dict[Table, int]
     sagas: Sagas
-    ids_each: int = 1
     largest_event_bytes: int = 1_000_000
     now: Callable[[], datetime] = _now
     new_id: Callable[[], UUID] = new_message_id
@@ -208,7 +207,7 @@ class Batch:
         counts: Counter[type] = Counter()
         for handlers, times in kinds.items():
             for row in course_of(handlers).new_ids:
-                counts[row] += times * self.plan.ids_each
+                counts[row] += times * self.work.ids_each
         drawn = {}
         for table in self.plan.in_order(counts):
             drawn[table.row] = await table.draw(self.transaction, counts[table.row])

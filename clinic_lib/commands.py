@@ -124,13 +124,13 @@ class CommandQueue:
                 await self._executor.run(work)
                 return
             except TransientError:
-                if attempt == ATTEMPTS:
-                    raise
-                metrics.executor_retries.labels(self._executor.service).inc()
                 await self._executor.settle(deliveries)
                 work = Commands([each for each in deliveries if not each.settled])
                 if not work.deliveries:
                     return
+                if attempt == ATTEMPTS:
+                    raise
+                metrics.executor_retries.labels(self._executor.service).inc()
 
     def _refuse(self, group: list[tuple[CommandDelivery, asyncio.Future[None]]], error: Exception) -> None:
         for delivery, done in group:

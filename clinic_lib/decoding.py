@@ -106,14 +106,17 @@ def decode(record: Record, log_name: str, known: Mapping[bytes, Subscription]) -
     if name and name not in known:
         return None
     position = Position(log_name, record.partition, record.offset)
+    if not name:
+        return malformed(record, position, MalformedRecordError("the header `type` is missing or empty"))
     try:
-        if not name:
-            raise MalformedRecordError("the header `type` is missing or empty")
         return _event(record, headers, known[name], position)
     except MalformedRecordError as exc:
         return malformed(record, position, exc)
     except ValidationError as exc:
         return malformed(record, position, MalformedRecordError(_fields(exc)))
+    except Exception as exc:  # by a validator that the author gave the event; its text may be personal
+        raised = f"a validator of {known[name].event.__name__} raised {type(exc).__name__}"
+        return malformed(record, position, MalformedRecordError(raised))
 
 
 def _event(

@@ -1,7 +1,7 @@
 """Deliveries: what an executor is given to handle, from Kafka or over HTTP."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from clinic_lib.dead_letter import Record
@@ -97,10 +97,11 @@ class CommandDelivery(Delivery):
 
 @dataclass(slots=True)
 class Work:
-    """What one transaction is to handle."""
+    """What one transaction is to handle. `ids_each` is how many new ids are drawn for a message that asks for some."""
 
     source: ClassVar[str]
     deliveries: list[Any]
+    ids_each: int = field(default=1, kw_only=True)
 
     def halves(self) -> tuple[Self, Self]:
         """Two smaller works in the same order."""

@@ -51,27 +51,36 @@ class Executor:
 
         Raises `TransientError` when the same work should be repeated.
         """
-        try:
-            await self._transact(work)
-        except IdsExhausted:
-            if self.plan.ids_each >= MOST_IDS:
-                await self._divide(work, ValueError(f"a function takes more than {MOST_IDS} new ids"))
-            else:
-                self.plan.ids_each *= 2
-                await self.run(work)
-        except TransientError:
-            raise
-        except Exception as exc:
-            if any(each.settled for each in work.deliveries):
-                raise  # it was committed: what failed came after
-            await self._divide(work, exc)
-
-    async def _divide(self, work: Work, error: Exception) -> None:
-        """Halve the work until the message that spoils it stands alone, and set that one aside."""
-        if len(work.deliveries) > 1:
-            for half in work.halves():
-                await self.run(half)
+        error = await self._attempt(work)
+        if error is None:
             return
+        if len(work.deliveries) <= 1:
+            await self._set_aside(work, error)
+            return
+        del error  # it holds all that the transaction held
+        for half in work.halves():
+            await self.run(half)
+
+    async def _attempt(self, work: Work) -> Exception | None:
+        """Handle `work` in one transaction; what spoiled it is returned, for whoever is to act outside of it."""
+        while True:
+            try:
+                await self._transact(work)
+            except IdsExhausted:
+                if work.ids_each >= MOST_IDS:
+                    return ValueError(f"a function takes more than {MOST_IDS} new ids")
+                work.ids_each *= 2
+            except TransientError:
+                raise
+            except Exception as exc:
+                if any(each.settled for each in work.deliveries):
+                    raise  # it was committed: what failed came after
+                return exc
+            else:
+                return None
+
+    async def _set_aside(self, work: Work, error: Exception) -> None:
+        """Handle the one message that spoils its transaction as one that failed."""
         if not work.deliveries or work.deliveries[0].failure is not None:
             raise error
         (delivery,) = work.deliveries
@@ -106,10 +115,11 @@ class Executor:
             await asyncio.sleep(0.1)
 
     async def _transact(self, work: Work) -> None:
-        started, began, sent = perf_counter(), time_ns(), self.outlet.take_sent()
+        started, began = perf_counter(), time_ns()
         batch_spans.begin(work)
         for delivery in work.deliveries:
             delivery.answer = delivery.transaction_id = None
+        sent = self.outlet.take_sent()
         try:
             async with self.database.transaction() as transaction:
                 batch = Batch(self.plan, transaction, work, self.outlet, sent)

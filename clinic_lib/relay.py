@@ -83,9 +83,9 @@ class Relay(Outlet):
         """
         if len(self._queue) > QUEUE_ROWS:
             return
-        known = {*self._flight, *self._sent, *self._deleting}
+        flight, sent, deleting = self._flight, self._sent, self._deleting
         for row in rows:
-            if row.id not in known:
+            if row.id not in flight and row.id not in sent and row.id not in deleting:
                 self._queue.setdefault(row.id, row)
         if self._queue:
             self._offered.set()

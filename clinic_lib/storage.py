@@ -4,6 +4,7 @@ A transaction is opened on the driver's connection and a handler's `AsyncConnect
 autocommit mode: SQLAlchemy then sends its statements into our transaction and can neither commit nor end it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -178,8 +179,12 @@ class Database:
             async with self._connection() as (connection, driver):
                 try:
                     yield PostgresqlTransaction(connection, driver)
+                except (asyncio.CancelledError, TimeoutError):
+                    # nobody waits for the statement's answer any more: it may still begin a transaction
+                    await connection.invalidate()
+                    raise
                 finally:
-                    if driver.is_closed():
+                    if driver.is_closed() or driver.is_in_transaction():
                         await connection.invalidate()
         except Exception as exc:
             if not is_transient(exc):

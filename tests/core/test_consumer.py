@@ -9,6 +9,7 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import field_validator
 
 from clinic_lib import inbox
 from clinic_lib.consumer import Consumer
@@ -19,7 +20,7 @@ from clinic_lib.metrics import consumer_records
 from clinic_lib.service import Service
 from clinic_lib.storage import Database
 from tests.core import shop
-from tests.core.shop import MyPage, OrderCancelled, OrderPlaced
+from tests.core.shop import MyPage, OrderCancelled, OrderPlaced, ShopEvent
 from tests.core.worker import LOG, Log, Worker, cloud_event, letters, rows
 
 KNOWN = subscriptions(shop.page_service.handlers)
@@ -181,6 +182,41 @@ def test_decoding_never_raises(
     decoded = decode(Log().append_raw(key, value, headers, timestamp), LOG, KNOWN)
 
     assert decoded is None or isinstance(decoded, RecordDelivery)
+
+
+class OrderSent(ShopEvent):
+    street: str
+
+    @field_validator("street")
+    @classmethod
+    def known(cls, street: str) -> str:
+        return {"Mill Lane": street}[street]
+
+
+sending_service = Service(f"shop_sending_{shop.RUN}", system="shop")
+
+
+@sending_service.projection
+def show_sent(event: OrderSent, page: MyPage | None) -> MyPage:
+    return MyPage(event.order_id, event.street)
+
+
+async def test_a_record_on_which_a_validator_raises_is_put_aside_without_what_stands_in_it(
+    database: Database,
+) -> None:
+    worker, log = Worker(sending_service, database), Log()
+    good, message_id = OrderSent(order_id=1, street="Mill Lane"), new_message_id()
+    value = cloud_event(good, message_id).replace(b"Mill Lane", b"Ada's Row")
+
+    bad = log.append_raw(b"1", value, [("type", b"OrderSent"), ("id", message_id.bytes)])
+    await worker.poll(bad, log.append(good))
+
+    assert await letters(database) == [
+        ("malformed", None, "MalformedRecordError: a validator of OrderSent raised KeyError")
+    ]
+    traces = await rows(database, "select traceback from clinic_lib.dead_letter")
+    assert "Ada" not in str(traces)
+    assert await rows(database, "select status from my_page") == [("Mill Lane",)]
 
 
 def test_an_event_is_decoded_with_its_envelope() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from clinic_lib.commands import CommandQueue
 from clinic_lib.delivery import Commands
-from clinic_lib.errors import CommandError, TransientError
-from clinic_lib.messages import Command, Id
+from clinic_lib.errors import CommandError, TransientError, UnavailableError
+from clinic_lib.messages import Command, Id, new_message_id
+from clinic_lib.outbox import OutboxRow
 from clinic_lib.service import Service
-from clinic_lib.storage import Database
+from clinic_lib.storage import Database, NewIds, PostgresqlTransaction
+from clinic_lib.testing.simulation.outlet import Waiting
 from tests.core import shop
-from tests.core.shop import MyPage, OrderConfirmed, OrderPlaced, Seat, SeatsReserved
+from tests.core.shop import MyPage, Order, OrderConfirmed, OrderPlaced, Seat, SeatsReserved
 from tests.core.worker import DONE, Log, Worker, letters, published, rows, value
 
 WRONG: Any = object()
@@ -92,6 +96,17 @@ async def test_one_of_500_messages_that_the_database_refuses_spoils_itself_alone
     assert await value(database, "select count(*) from my_page") == 499
 
 
+async def test_a_dead_letter_tells_its_error_once_however_often_its_poll_was_halved(
+    database: Database,
+) -> None:
+    worker, log = Worker(spoiling_service, database), Log()
+
+    await worker.poll(*(log.append(order(n, "wrong type" if n == 17 else "")) for n in range(1, 41)))
+
+    trace = await value(database, "select traceback from clinic_lib.dead_letter")
+    assert "During handling" not in trace
+
+
 async def test_messages_behind_one_that_the_database_refuses_wait(database: Database) -> None:
     worker, log = Worker(spoiling_service, database), Log()
     numbers = [1, 2, 3, 2, 1, 2, 3]
@@ -128,6 +143,56 @@ async def test_the_events_of_a_key_stay_in_order_when_a_poll_is_halved(database:
         "from clinic_lib.outbox where aggregateid = '1' order by id",
     )
     assert [seat for (seat,) in seats] == list(range(3, 31, 3))
+
+
+async def test_what_was_sent_stays_known_when_a_transaction_cannot_begin(database: Database) -> None:
+    worker = Worker(shop.seat_service, database)
+    worker.executor.outlet = outlet = Waiting(lambda rows: None)
+    row = OutboxRow(1, new_message_id(), shop.TOPIC, "1", "OrderPlaced", b"")
+    outlet.offer([row])
+    outlet.has_sent(row)
+
+    with pytest.raises(AttributeError):
+        await worker.executor.run(Commands([None]))
+
+    assert outlet.take_sent() == [1]
+
+
+counting_service = Service(f"shop_counting_{shop.RUN}", system="shop")
+LAST_ID = "select last_value from order_order_id_seq"
+
+
+@counting_service.step
+def count_out(event: OrderPlaced, ids: NewIds[Order]) -> MyPage:
+    """Takes as many ids as are ordered."""
+    return MyPage(event.order_id, str(max(next(ids) for _ in range(event.quantity))))
+
+
+async def test_many_ids_that_one_message_takes_are_not_drawn_for_later_ones(database: Database) -> None:
+    worker, log = Worker(counting_service, database), Log()
+    await worker.poll(log.append(OrderPlaced(order_id=1, seat_id=1, quantity=300)))
+    drawn = await value(database, LAST_ID)
+
+    await worker.poll(*(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=1)) for n in (2, 3)))
+
+    assert await value(database, "select count(*) from my_page") == 3
+    assert await value(database, LAST_ID) == drawn + 2
+
+
+async def test_a_message_that_takes_more_ids_than_anybody_needs_is_set_aside_alone(
+    database: Database,
+) -> None:
+    worker, log = Worker(counting_service, database), Log()
+    quantities = [1, 5000, 1]
+
+    await worker.poll(
+        *(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=q)) for n, q in enumerate(quantities, 1))
+    )
+
+    assert await letters(database) == [
+        ("failed", "order_id:2", "ValueError: a function takes more than 1024 new ids")
+    ]
+    assert await value(database, "select count(*) from my_page") == 2
 
 
 walk_out: list[str] = []
@@ -347,6 +412,35 @@ async def test_a_command_that_was_committed_is_not_carried_out_again_with_its_gr
 
     assert [each is DONE for each in answers] == [True, False, True, True]
     assert await rows(database, "select free from seat where seat_id < 3 order by seat_id") == [(8,), (10,)]
+
+
+class BreaksInCommit(Database):
+    """Commits, and its connection breaks before the server's answer."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresqlTransaction]:
+        async with super().transaction() as transaction:
+            yield transaction
+        raise TransientError("the connection broke")
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+async def test_a_command_is_answered_when_its_last_attempt_was_committed_and_else_refused(
+    failures: int, database: Database, database_url: str
+) -> None:
+    walk_out[:] = ["again"] * failures
+    breaking = BreaksInCommit(database_url)
+    worker = Worker(selling_service, breaking)
+    queue = CommandQueue(worker.executor, 10)
+    queue.start()
+
+    answer = await queue.submit(worker.delivery(Sell(order_id=1, way="terminate")))
+    await queue.stop()
+    await breaking.close()
+
+    sold = await published(database)
+    assert answer == DONE if sold else isinstance(answer, UnavailableError)
+    assert sold == [("OrderConfirmed", "1")] * (3 - failures)
 
 
 async def test_a_command_about_a_missing_row_is_told_so(database: Database) -> None:

@@ -1,4 +1,6 @@
-"""A service's database: addresses that are none."""
+"""A service's database: addresses that are none, and connections whose users are cancelled."""
+
+import asyncio
 
 import pytest
 
@@ -8,6 +10,7 @@ from clinic_lib.local.database import create_databases
 from clinic_lib.local.errors import StackError
 from clinic_lib.settings import ServiceSettings
 from clinic_lib.storage import Database
+from tests.core.worker import value
 
 SENTENCE = "^DATABASE_URL is not an address: write postgresql://user@host:5432/database"
 SECRET = "tell-nobody"
@@ -42,3 +45,32 @@ async def test_no_database_is_made_at_an_address_that_is_none(url: str) -> None:
 )
 def test_an_address_is_one_with_every_scheme_that_names_postgresql(url: str) -> None:
     assert address_of(url).host == "h"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_connection_whose_user_was_cancelled_is_in_no_transaction(
+    times: int, database_url: str, other_database: Database
+) -> None:
+    database = Database(database_url, connections=1)
+    await value(database, "select 1")
+
+    for seat in range(1, 25):
+        doing = asyncio.create_task(_fail_in_a_transaction(database))
+        for _ in range(seat // 2):
+            await asyncio.sleep(0)
+        for _ in range(times):
+            doing.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(doing, return_exceptions=True)
+        async with database.transaction() as transaction:
+            await transaction.execute("insert into seat values ($1, 10)", seat)
+
+        assert await value(other_database, "select count(*) from seat") == seat
+
+    await database.close()
+
+
+async def _fail_in_a_transaction(database: Database) -> None:
+    async with database.transaction() as transaction:
+        await transaction.execute("insert into seat values (100, 10)")
+        raise ValueError("nothing is committed")
