@@ -29,7 +29,7 @@ from clinic_lib.claims import Claims
 from clinic_lib.compensation import Barrier
 from clinic_lib.decision import decide, done_events
 from clinic_lib.delivery import Commands, Delivery, Discard, Poll, Redrive, Work, values_of
-from clinic_lib.desk import Desk
+from clinic_lib.desk import Desk, DrawnIds
 from clinic_lib.encoding import Encoder
 from clinic_lib.errors import NotFoundError
 from clinic_lib.handlers import Handler, Load, course_of
@@ -56,14 +56,15 @@ class Plan:
     """What a service's handlers mean for every batch.
 
     `guarded` are the steps that have a compensation; `order` is the one in which tables are locked and written,
-    referenced ones first; `sagas` are those that the service owns. `now` and `new_id` are the time and the ids of
-    what is published.
+    referenced ones first; `sagas` are those that the service owns; `ids_each` is how many new ids a message took in
+    the last transaction that drew some. `now` and `new_id` are the time and the ids of what is published.
     """
 
     service: str
     guarded: frozenset[str]
     order: dict[Table, int]
     sagas: Sagas
+    ids_each: int = 1
     largest_event_bytes: int = 1_000_000
     now: Callable[[], datetime] = _now
     new_id: Callable[[], UUID] = new_message_id
@@ -90,21 +91,18 @@ class Batch:
         self.claims = Claims()
         self.barrier_steps: set[str] = set()
         self.deleted_sent = False
+        self.ids: dict[type, DrawnIds] = {}
         self.ledger = Ledger(plan.sagas)
         self.tally = Tally()
 
     async def run(self) -> list[OutboxRow]:
-        deliveries = await self._arrive()
-        await self._find_keys(deliveries)
-        deliveries = [each for each in deliveries if each.answer is None]
+        deliveries = await self._find_keys(await self._arrive())
         if not deliveries:
             return await self._finish(None)
         kinds = Counter(each.handlers for each in deliveries)
         ids = await self._draw_ids(kinds)
         locked = sorted({each.key for each in deliveries if each.key})
-        transaction_id = await keys.lock(self.transaction, locked)
-        for each in self.work.deliveries:
-            each.transaction_id = transaction_id
+        self.work.enter(await keys.lock(self.transaction, locked))
         deliveries, parked = await self._leave_out_parked(deliveries, locked)
         desk = Desk(
             encoder=self.plan.encoder(),
@@ -116,9 +114,8 @@ class Batch:
             transaction=self.transaction,
             load=self._load_more,
             tally=self.tally,
+            ids=ids,
         )
-        for row, numbers in ids.items():
-            desk.draw(row, numbers)
         if self.plan.sagas.decided and (deadlines := [e.message for e in deliveries if e.course.is_deadline]):
             await instances.load_ended(self.transaction, deadlines, self.ledger)
         for segment in _segments(deliveries, kinds):
@@ -126,7 +123,9 @@ class Batch:
         return await self._finish(desk)
 
     def count(self) -> None:
-        """Once it is committed: let the metrics know what was done."""
+        """Once it is committed: let the metrics know what was done, and the plan how many ids it took."""
+        if self.ids:
+            self.plan.ids_each = max(1, *(each.taken_each for each in self.ids.values()))
         self.ledger.count(self.plan.service)
         self.tally.count(self.plan.service)
 
@@ -182,10 +181,10 @@ class Batch:
                 fresh.discard(each.envelope.message_id)
         return deliveries
 
-    async def _find_keys(self, deliveries: list[Any]) -> None:
+    async def _find_keys(self, deliveries: list[Any]) -> list[Any]:
         """A command may name a row without naming its saga: the row knows. Its key never changes."""
         if not isinstance(self.work, Commands):
-            return
+            return deliveries
         waiting = [(each, each.key_load) for each in deliveries if each.key_load is not None]
         for load in {load for _, load in waiting}:
             table = row_table(load.row)
@@ -202,16 +201,18 @@ class Batch:
                     each.answer = NotFoundError(f"there is no {table.table.name} {values[0]}")
                 else:
                     each.key = f"{each.key_field}:{getattr(row, each.key_field or '')}"
+        return [each for each in deliveries if each.answer is None]
 
-    async def _draw_ids(self, kinds: Kinds) -> dict[type, list[int]]:
-        counts: Counter[type] = Counter()
+    async def _draw_ids(self, kinds: Kinds) -> dict[type, DrawnIds]:
+        asking: Counter[type] = Counter()
         for handlers, times in kinds.items():
             for row in course_of(handlers).new_ids:
-                counts[row] += times * self.work.ids_each
-        drawn = {}
-        for table in self.plan.in_order(counts):
-            drawn[table.row] = await table.draw(self.transaction, counts[table.row])
-        return drawn
+                asking[row] += times
+        each = self.plan.ids_each * self.work.times_ids
+        for table in self.plan.in_order(asking):
+            ids = await table.draw(self.transaction, asking[table.row] * each)
+            self.ids[table.row] = DrawnIds(ids, asking[table.row])
+        return self.ids
 
     async def _load_barrier(self, kinds: Kinds, keys: list[str]) -> Barrier:
         for handler in {handler for handlers in kinds for handler in handlers}:

@@ -1,7 +1,9 @@
 """Decoding: a Kafka record becomes a delivery, whatever it is; nothing here raises on a strange one."""
 
+import traceback
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -82,9 +84,7 @@ class Subscription:
         except MalformedRecordError:
             raise
         except Exception as exc:
-            raise MalformedRecordError(
-                f"no upcaster of {self.event.__name__} could read it: {exc!r}"
-            ) from exc
+            raise MalformedRecordError(f"an upcaster of {self.event.__name__} {_raised(exc)}") from None
 
 
 def subscriptions(
@@ -114,9 +114,9 @@ def decode(record: Record, log_name: str, known: Mapping[bytes, Subscription]) -
         return malformed(record, position, exc)
     except ValidationError as exc:
         return malformed(record, position, MalformedRecordError(_fields(exc)))
-    except Exception as exc:  # by a validator that the author gave the event; its text may be personal
-        raised = f"a validator of {known[name].event.__name__} raised {type(exc).__name__}"
-        return malformed(record, position, MalformedRecordError(raised))
+    except Exception as exc:  # by a validator that the author gave the event
+        wrong = f"a validator of {known[name].event.__name__} {_raised(exc)}"
+        return malformed(record, position, MalformedRecordError(wrong))
 
 
 def _event(
@@ -150,6 +150,7 @@ def _event(
     )
 
 
+@lru_cache(maxsize=1024)  # events of one transaction have one time
 def _time(text: str) -> datetime:
     """In UTC, and so of Python's one `UTC`: times that share it are compared and written several times as fast."""
     try:
@@ -177,6 +178,12 @@ def _fields(error: ValidationError) -> str:
     """Which fields are wrong, not what stands in them: that may be personal."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the value'}: {each['msg']}" for each in found)
+
+
+def _raised(error: Exception) -> str:
+    """What an author's function raised, and where, not what it says: that may be personal."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"raised {type(error).__name__} in {frame.f_code.co_name}, line {line}"
 
 
 def malformed(record: Record, position: Position, error: Exception) -> RecordDelivery:

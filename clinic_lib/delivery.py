@@ -43,9 +43,7 @@ class Answer:
 class Delivery:
     """A message to be handled. `key` is what is locked and parked: `reception_id:17`; a command that makes a
     new saga has none yet. `record` is set for what came from Kafka, `letter` when it is handled again out of its
-    dead letter, `respond` for a command that is answered; `settled` once its transaction has committed.
-    `transaction_id` is PostgreSQL's of the last attempt: when the connection broke in the commit, the server still
-    knows how it ended. `notes` are kept of a message whose trace is sampled.
+    dead letter, `respond` for a command that is answered. `notes` are kept of a message whose trace is sampled.
     """
 
     message: Any
@@ -56,8 +54,6 @@ class Delivery:
     respond: Callable[[tuple[Any, ...], Rows], Answer] | None = None
     answer: Answer | CommandError | Exception | None = None
     failure: Exception | None = None
-    transaction_id: str | None = None
-    settled: bool = False
     letter: StoredLetter | None = None
     notes: Notes | None = None
 
@@ -87,21 +83,36 @@ class RecordDelivery(Delivery):
 @dataclass(slots=True, eq=False)
 class CommandDelivery(Delivery):
     """A command. `key_field` names the id of its saga, `key_load` the row that knows it when the command does
-    not; with neither the command starts a saga.
+    not; with neither the command starts a saga. `settled` is set once its transaction has committed.
+    `transaction_id` is PostgreSQL's of the last attempt: when the connection broke in the commit, the server still
+    knows how it ended.
     """
 
     key_field: str | None = None
     key_load: Load | None = None
     idempotency: IdempotencyKey | None = None
+    transaction_id: str | None = None
+    settled: bool = False
 
 
 @dataclass(slots=True)
 class Work:
-    """What one transaction is to handle. `ids_each` is how many new ids are drawn for a message that asks for some."""
+    """What one transaction is to handle, with so many times as many new ids as are usually taken."""
 
     source: ClassVar[str]
     deliveries: list[Any]
-    ids_each: int = field(default=1, kw_only=True)
+    times_ids: int = field(default=1, kw_only=True)
+    committed: bool = field(default=False, init=False)
+
+    def begin(self) -> None:
+        """An attempt begins: nothing of those before it counts."""
+
+    def enter(self, transaction_id: str) -> None:
+        """The attempt is in this transaction."""
+
+    def commit(self) -> None:
+        """The attempt was committed."""
+        self.committed = True
 
     def halves(self) -> tuple[Self, Self]:
         """Two smaller works in the same order."""
@@ -129,6 +140,19 @@ class Commands(Work):
     """Commands that are answered."""
 
     source: ClassVar[str] = "commands"
+
+    def begin(self) -> None:
+        for delivery in self.deliveries:
+            delivery.answer = delivery.transaction_id = None
+
+    def enter(self, transaction_id: str) -> None:
+        for delivery in self.deliveries:
+            delivery.transaction_id = transaction_id
+
+    def commit(self) -> None:
+        super(Commands, self).commit()
+        for delivery in self.deliveries:
+            delivery.settled = True
 
 
 @dataclass(slots=True)

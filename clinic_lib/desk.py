@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from operator import length_hint
 from typing import Any
 
 from clinic_lib.compensation import Barrier, Run
@@ -15,7 +16,7 @@ from clinic_lib.rows import Image, Rows, RowTable
 from clinic_lib.storage import NewIds, Transaction
 from clinic_lib.tally import Decision, Tally
 
-__all__ = ["Desk", "IdsExhausted", "Journal", "RowMissing"]
+__all__ = ["Desk", "DrawnIds", "IdsExhausted", "Journal", "RowMissing"]
 
 
 class IdsExhausted(BaseException):
@@ -30,7 +31,19 @@ class RowMissing(BaseException):
         self.key = key
 
 
-class _Ids(NewIds[Any]):
+class DrawnIds(NewIds[Any]):
+    """Ids that were drawn for the functions of so many `messages`."""
+
+    def __init__(self, ids: list[int], messages: int) -> None:
+        super().__init__(ids)
+        self._drawn = len(ids)
+        self._messages = messages
+
+    @property
+    def taken_each(self) -> int:
+        """How many a message took, on average, rounded up."""
+        return -(-(self._drawn - length_hint(self._ids)) // self._messages)
+
     def __next__(self) -> int:
         try:
             return super().__next__()
@@ -48,7 +61,7 @@ class Desk:
     ledger: Ledger
     parked: set[str]
     guarded: frozenset[str]
-    ids: dict[type, NewIds[Any]] = field(default_factory=dict)
+    ids: dict[type, DrawnIds] = field(default_factory=dict)
     transaction: Transaction | None = None
     load: Callable[[Rows, dict[Load, set[Image]]], Awaitable[None]] | None = None
     events: list[Outgoing] = field(default_factory=list)
@@ -64,9 +77,6 @@ class Desk:
         self.events.append(outgoing)
         if self.ledger.sagas.concerned(type(event)):
             self.ledger.note(event, self.encoder.envelope(outgoing, cause))
-
-    def draw(self, row: type, ids: list[int]) -> None:
-        self.ids[row] = _Ids(ids)
 
 
 class Journal:

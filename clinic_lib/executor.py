@@ -9,7 +9,7 @@ from sqlalchemy.orm import configure_mappers
 
 from clinic_lib import batch_spans, crash_points, metrics, tracing
 from clinic_lib.batch import Batch, Plan
-from clinic_lib.delivery import Delivery, Redrive, Work
+from clinic_lib.delivery import CommandDelivery, Redrive, Work
 from clinic_lib.desk import IdsExhausted
 from clinic_lib.errors import TransientError
 from clinic_lib.handlers import Handler
@@ -67,13 +67,13 @@ class Executor:
             try:
                 await self._transact(work)
             except IdsExhausted:
-                if work.ids_each >= MOST_IDS:
+                if self.plan.ids_each * work.times_ids >= MOST_IDS:
                     return ValueError(f"a function takes more than {MOST_IDS} new ids")
-                work.ids_each *= 2
+                work.times_ids *= 2
             except TransientError:
                 raise
             except Exception as exc:
-                if any(each.settled for each in work.deliveries):
+                if work.committed:
                     raise  # it was committed: what failed came after
                 return exc
             else:
@@ -91,25 +91,30 @@ class Executor:
             delivery.failure = None  # the trouble is the server's, not this message's
             raise
 
-    async def settle(self, deliveries: Iterable[Delivery]) -> None:
+    async def settle(self, deliveries: Iterable[CommandDelivery]) -> None:
         """Find out which of `deliveries` were committed although the connection broke.
 
         Raises `TransientError` when the server can't say it within 12 seconds.
         Source: https://www.postgresql.org/docs/current/functions-info.html (pg_xact_status)
         """
         unknown = [each for each in deliveries if each.transaction_id and not each.settled]
-        status = await self._status({each.transaction_id for each in unknown})
-        for each in unknown:
-            each.settled = status[each.transaction_id] == "committed"
+        if unknown:
+            status = await self._status({each.transaction_id for each in unknown})
+            for each in unknown:
+                each.settled = status[each.transaction_id] == "committed"
 
     async def _status(self, transaction_ids: set[str | None]) -> dict[str | None, str]:
-        """How transactions ended; the server may not have noticed yet that a connection broke."""
+        """How transactions ended; the server may be away, or not have noticed yet that a connection broke."""
         deadline = monotonic() + IN_DOUBT_SECONDS
         while True:
-            async with self.database.session() as session:
-                status = {row[0]: row[1] for row in await session.fetch(STATUS, list(transaction_ids))}
-            if "in progress" not in status.values():
-                return status
+            try:
+                async with self.database.session() as session:
+                    status = {row[0]: row[1] for row in await session.fetch(STATUS, list(transaction_ids))}
+                if "in progress" not in status.values():
+                    return status
+            except TransientError:
+                if monotonic() > deadline:
+                    raise
             if monotonic() > deadline:
                 raise TransientError("a transaction whose connection broke has not ended")
             await asyncio.sleep(0.1)
@@ -117,8 +122,7 @@ class Executor:
     async def _transact(self, work: Work) -> None:
         started, began = perf_counter(), time_ns()
         batch_spans.begin(work)
-        for delivery in work.deliveries:
-            delivery.answer = delivery.transaction_id = None
+        work.begin()
         sent = self.outlet.take_sent()
         try:
             async with self.database.transaction() as transaction:
@@ -129,8 +133,7 @@ class Executor:
             self.outlet.give_back(sent)
             raise
         crash_points.crash_point("after-commit")
-        for delivery in work.deliveries:
-            delivery.settled = True
+        work.commit()
         if batch.deleted_sent:
             self.outlet.deleted(sent)
         else:

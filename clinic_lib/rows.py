@@ -96,8 +96,8 @@ class RowTable:
             return values
         texts = list(values)
         for place in self._json_places:
-            if texts[place] is not None:
-                texts[place] = orjson.dumps(texts[place], None, orjson.OPT_SORT_KEYS).decode()
+            if (value := texts[place]) is not None:
+                texts[place] = orjson.dumps(value, None, orjson.OPT_SORT_KEYS).decode()
         return tuple(texts)
 
     async def draw(self, transaction: Transaction, count: int) -> list[int]:
@@ -118,10 +118,9 @@ class RowTable:
 
     def loading(self, *groups: tuple[str, ...], lock: bool = True) -> str:
         """The statement that loads rows by these groups of columns."""
-        statement = self.statements.get((groups, lock))
-        if statement is None:
-            statement = self.statements[groups, lock] = self._select(groups, lock)
-        return statement
+        if (groups, lock) not in self.statements:
+            self.statements[groups, lock] = self._select(groups, lock)
+        return self.statements[groups, lock]
 
     def _select(self, groups: Sequence[tuple[str, ...]], lock: bool) -> str:
         place = 0
@@ -185,12 +184,12 @@ class RowTable:
             changes = ", ".join(f"{self.columns[name]} = d.{self.columns[name]}" for name in rest)
             match = " and ".join(f"t.{self.columns[name]} = d.{self.columns[name]}" for name in self.key)
             update = f", changed as (update {self.sql_name} t set {changes} from data d where d.known__ and {match})"
-        statement = self.statements["save"] = (
+        self.statements["save"] = (
             f"with data as (select * from unnest($1::text::boolean[], {parameters}) as d (known__, {self.column_list}))"
             f"{update} insert into {self.sql_name} ({self.column_list}) "
             f"select {self.column_list} from data d where not d.known__"
         )
-        return statement
+        return self.statements["save"]
 
 
 TABLES: dict[type, RowTable] = {}
@@ -204,8 +203,7 @@ def row_table(row: type) -> RowTable:
 def _getter(names: tuple[str, ...]) -> Callable[[Any], Image]:
     if len(names) > 1:
         return itemgetter(*names)
-    (name,) = names
-    return lambda values: (values[name],)
+    return lambda values: (values[names[0]],)
 
 
 def _type(row: type, column: Column[Any]) -> str:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy.orm import Mapped, mapped_column
 
+from clinic_lib.decoding import decode
 from clinic_lib.delivery import Poll
 from clinic_lib.service import Service
 from clinic_lib.storage import Database, NewIds
@@ -360,7 +361,9 @@ async def test_a_redelivered_step_is_not_run_again_after_its_compensation(
     await worker.poll(placed)
     await worker.poll(Log(1).append(cancellation()))
 
-    await worker.executor.run(Poll(worker.work([placed]).deliveries, {("other/shop", 0): 1}))
+    elsewhere = decode(placed, "other/shop", worker.known)
+    assert elsewhere is not None
+    await worker.executor.run(Poll([elsewhere], {("other/shop", 0): 1}))
     await worker.poll(Log(2).append(order()))
 
     assert await free(database) == 10

@@ -171,12 +171,24 @@ def count_out(event: OrderPlaced, ids: NewIds[Order]) -> MyPage:
 async def test_many_ids_that_one_message_takes_are_not_drawn_for_later_ones(database: Database) -> None:
     worker, log = Worker(counting_service, database), Log()
     await worker.poll(log.append(OrderPlaced(order_id=1, seat_id=1, quantity=300)))
+    await worker.poll(log.append(OrderPlaced(order_id=2, seat_id=1, quantity=1)))
     drawn = await value(database, LAST_ID)
 
-    await worker.poll(*(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=1)) for n in (2, 3)))
+    await worker.poll(*(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=1)) for n in (3, 4)))
 
-    assert await value(database, "select count(*) from my_page") == 3
+    assert await value(database, "select count(*) from my_page") == 4
     assert await value(database, LAST_ID) == drawn + 2
+
+
+async def test_ids_that_messages_usually_take_are_drawn_at_once(database: Database) -> None:
+    worker, log = Worker(counting_service, database), Log()
+    await worker.poll(*(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=3)) for n in (1, 2)))
+    drawn = await value(database, LAST_ID)
+
+    await worker.poll(*(log.append(OrderPlaced(order_id=n, seat_id=1, quantity=3)) for n in (3, 4)))
+
+    assert await value(database, "select count(*) from my_page") == 4
+    assert await value(database, LAST_ID) == drawn + 6
 
 
 async def test_a_message_that_takes_more_ids_than_anybody_needs_is_set_aside_alone(
@@ -415,13 +427,42 @@ async def test_a_command_that_was_committed_is_not_carried_out_again_with_its_gr
 
 
 class BreaksInCommit(Database):
-    """Commits, and its connection breaks before the server's answer."""
+    """Commits, and its connection breaks before the server's answer; then the server is away for some questions."""
+
+    questions = 0
+    broken = False
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[PostgresqlTransaction]:
+        if self.broken and self.questions:
+            self.questions -= 1
+            raise TransientError("the server is away")
+        async with super().session() as session:
+            yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresqlTransaction]:
         async with super().transaction() as transaction:
             yield transaction
+        self.broken = True
         raise TransientError("the connection broke")
+
+
+async def test_a_command_that_was_committed_is_answered_once_the_server_is_back(
+    database: Database, database_url: str
+) -> None:
+    breaking = BreaksInCommit(database_url)
+    breaking.questions = 3
+    worker = Worker(selling_service, breaking)
+    queue = CommandQueue(worker.executor, 10)
+    queue.start()
+
+    answer = await queue.submit(worker.delivery(Sell(order_id=1, way="well")))
+    await queue.stop()
+    await breaking.close()
+
+    assert answer == DONE
+    assert await published(database) == [("OrderConfirmed", "1")]
 
 
 @pytest.mark.parametrize("failures", [2, 3])

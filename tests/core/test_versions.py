@@ -108,7 +108,8 @@ async def test_what_no_upcaster_can_read_is_put_aside_until_one_can(
     ((state, _, error),) = await letters(database)
     assert state == "malformed"
     assert error is not None
-    assert "no upcaster of SeatsSold could read it" in error
+    assert "an upcaster of SeatsSold raised ValueError in " in error
+    assert "'two'" not in str(await rows(database, "select error, traceback from clinic_lib.dead_letter"))
     async with database.session() as session:
         await session.execute("update clinic_lib.dead_letter set record_value = $1", WRITTEN_BY_VERSION_1)
     await worker.redriver.redrive_all()
