@@ -241,7 +241,9 @@ def test_a_run_whose_gate_fails_does_not_count() -> None:
 
 def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
-    assert percentile(list(range(1, 101)), 0.99) == 100
+    assert percentile(list(range(1, 101)), 0.99) == 99
+    assert percentile(list(range(1, 102)), 0.99) == 100
+    assert percentile([1.0, 2.0], 0.5) == 1.0
     assert percentile([], 0.5) == 0.0
 
 
