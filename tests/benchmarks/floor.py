@@ -26,11 +26,18 @@ from uuid_utils import uuid7
 
 from tests.benchmarks.floor_rules import STATUS, Connection, Event, Reservation
 from tests.benchmarks.stopwatch import Stopwatch
-from tests.benchmarks.workload import TABLES, Books, block_of, database_of, fill_seats
+from tests.benchmarks.workload import (
+    PARTITIONS,
+    TABLES,
+    Books,
+    block_of,
+    database_of,
+    fill_seats,
+    free_at_first,
+)
 
 __all__ = ["main"]
 
-PARTITIONS = 4
 INBOX_AND_OUTBOX = """
 create table inbox (id uuid primary key);
 create table outbox (id uuid primary key, topic text not null, key bigint not null, body bytea not null)
@@ -162,7 +169,7 @@ async def main(sagas: int, records: int) -> None:
             await service.pool.execute(TABLES[service.name] + ";" + INBOX_AND_OUTBOX)
         connections = [await stack.enter_async_context(service.pool.acquire()) for service in services]
         books = Books(*connections)
-        await fill_seats(books.seat, sagas)
+        await fill_seats(books.seat, free_at_first(sagas))
         tasks = [asyncio.create_task(service.run(kafka)) for service in services]
         await asyncio.sleep(1)  # all have joined their groups
         calm_garbage_collector()

@@ -12,29 +12,25 @@ Points = Sequence[Mapping[str, float]]
 WHY = {
     "records per poll": (
         "A poll is one transaction with a constant number of statements, so each record's share of commit, "
-        "round trips and "
-        "planning shrinks as polls grow. At low load polls are small whatever the limit is: it only matters "
-        "when records wait."
+        "round trips and planning shrinks as polls grow. At low load polls are small whatever the limit is: it "
+        "only matters when records wait."
     ),
     "partitions": (
         "One process reads all partitions in one poll, so their number changes little for it: more producer "
-        "batches a flight "
-        "and more checkpoints a poll. It limits how many processes of a service can share the work, and is for ever."
+        "batches a flight and more checkpoints a poll. It limits how many processes of a service can share the "
+        "work, and is for ever."
     ),
     "processes": (
         "Each process runs Python on one core at a time. Further ones help while cores are free, and here "
-        "they share the "
-        "cores with Kafka and PostgreSQL."
+        "they share the cores with Kafka and PostgreSQL."
     ),
     "inbox rows": (
         "Rows of days that are over lie in partitions of their own, which no insert touches. What grows is "
-        "the index of the "
-        "current day, and ids are in the order of time, so an insert meets its right-hand edge."
+        "the index of the current day, and ids are in the order of time, so an insert meets its right-hand edge."
     ),
     "bytes of text": (
         "A longer text is written to the outbox and to Kafka, read by each service, and stored in rows and "
-        "on my page: it costs "
-        "copies, WAL and parsing, not statements."
+        "on my page: it costs copies, WAL and parsing, not statements."
     ),
 }
 

@@ -8,11 +8,11 @@ from typing import Any
 from tests.benchmarks import capacity, comparison, growth, plots, rates, results
 from tests.benchmarks.plots import Axis
 from tests.benchmarks.tables import table
+from tests.benchmarks.workload import RECORDS
 
 __all__ = ["PAGE", "text", "write"]
 
 PAGE = results.FOLDER.parent / "benchmarks.md"
-PARTS = ("head_to_head", "latency", "http_commands", "per_record", "clinic", "sweep", "soak")
 CLUSTER_RATES = (1_000, 10_000, 100_000)
 HEADER = """\
 # Benchmarks
@@ -36,10 +36,10 @@ def write(folder: Path = results.FOLDER) -> None:
 def text(stored: Mapping[str, Any]) -> str:
     """The page; parts that were never measured are not on it."""
     blocks = [HEADER]
-    for part in PARTS:
+    for part, section in SECTIONS.items():
         if part in stored:
             found, circumstances = stored[part]["found"], stored[part]["measured"]
-            blocks.append("\n".join(SECTIONS[part](found)) + "\n\n" + _circumstances(circumstances))
+            blocks.append("\n".join(section(found)) + "\n\n" + _circumstances(circumstances))
     if "head_to_head" in stored:
         blocks.append("\n".join(_cluster(stored)) + "\n")
     return "\n".join(blocks)
@@ -80,12 +80,10 @@ def _http_commands(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"`POST /orders` through uvicorn with 64 connections: committed in groups it answers "
-        f"**{group['many']['per_second'] / each['many']['per_second']:.1f} ×** as many as with a commit for "
-        f"each request, and "
-        f"**{group['many']['per_second'] / none['many']['per_second']:.2f} ×** as many as without a "
-        f"database. With one connection "
-        f"it takes {group['one']['p50_ms'] / each['one']['p50_ms']:.2f} × as long as a commit of its own. "
-        f"Events go to Kafka, too."
+        f"**{group['many']['per_second'] / each['many']['per_second']:.1f} ×** as many as with a commit for each "
+        f"request, and **{group['many']['per_second'] / none['many']['per_second']:.2f} ×** as many as without a "
+        f"database. With one connection it takes {group['one']['p50_ms'] / each['one']['p50_ms']:.2f} × as long as "
+        "a commit of its own. Events go to Kafka, too."
     )
     yield ""
     names = {"group": "committed in groups", "each": "each commits", "none": "no database"}
@@ -108,7 +106,7 @@ def _per_record(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"My page's service takes **{product:.0f} µs** of CPU for a record, **{product / bare:.1f} ×** the "
         f"{bare:.0f} µs of the same statements by hand on aiokafka and asyncpg (`tests/benchmarks/bare.py`). "
-        f"Medians of {len(found['product']['all'])}, in turns, 500 records a poll."
+        f"Medians of {len(found['product']['all'])}, in turns, {RECORDS} records a poll."
     )
 
 
@@ -176,8 +174,7 @@ def _cluster(stored: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "Computed (`tests/benchmarks/capacity.py`) from the CPU a saga takes above, with "
         f"{capacity.HEADROOM:.0%} of every core planned for; nobody has run it. "
-        f"[Performance](performance.md#100000-sagas-a-second) "
-        "says what it means and what it leaves out."
+        "[Performance](performance.md#100000-sagas-a-second) says what it means and what it leaves out."
     )
     yield ""
     rows = []
@@ -241,6 +238,6 @@ def _file(part: str, name: str) -> str:
 def _circumstances(measured: Mapping[str, Any]) -> str:
     return (
         f"*Measured on {measured['day']}: {measured['cores']} cores of {measured['processor']}, "
-        f"{measured['memory_gb']} GB, "
-        f"Python {measured['python']}; services, Kafka, PostgreSQL and the load share them.*\n"
+        f"{measured['memory_gb']} GB, Python {measured['python']}; "
+        "services, Kafka, PostgreSQL and the load share them.*\n"
     )

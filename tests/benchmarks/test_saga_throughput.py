@@ -12,7 +12,7 @@ from tests.benchmarks.contenders import Contender, Floor, ProductVariant
 from tests.benchmarks.ground import Servers, fresh_run
 from tests.benchmarks.product import Product, books_of
 from tests.benchmarks.stopwatch import Result
-from tests.benchmarks.workload import TABLES, Books, fill_seats
+from tests.benchmarks.workload import TABLES, Books, fill_seats, free_at_first
 
 SAGAS = 1_500
 ALL_ENDED = """
@@ -77,7 +77,7 @@ def test_orders_whose_ends_are_swapped_on_my_page_stand_in_the_gate(ground: Serv
             connection = await asyncpg.connect(run.database("peer"))
             try:
                 await connection.execute(";".join(TABLES.values()))
-                await fill_seats(connection, 300)
+                await fill_seats(connection, free_at_first(300))
                 await connection.execute(ALL_ENDED)
                 books = Books(connection, connection, connection)
                 before = await books.gate(300)

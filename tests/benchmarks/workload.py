@@ -14,7 +14,9 @@ import asyncpg
 
 __all__ = [
     "BLOCKS",
+    "PARTITIONS",
     "QUANTITY",
+    "RECORDS",
     "TABLES",
     "Books",
     "RunError",
@@ -28,6 +30,9 @@ __all__ = [
 
 BLOCKS = 100
 QUANTITY = 3
+PARTITIONS = 4
+RECORDS = 500
+"""At most in a poll, and in a group of commands."""
 GIVES_UP_AFTER_S = 30.0
 ENDS = "select status, count(*) from {} group by 1"
 DIGEST = """
@@ -80,11 +85,12 @@ def free_at_first(sagas: int) -> int:
     return 2 * (sagas // BLOCKS)
 
 
-async def fill_seats(seat: "asyncpg.Connection[asyncpg.Record]", sagas: int) -> None:
+async def fill_seats(seat: "asyncpg.Connection[asyncpg.Record]", free: int) -> None:
+    """The blocks, each with as many free seats."""
     await seat.execute(
         "insert into seat (seat_id, name, seats, free, created_at) "
         "select i, 'Stalls ' || i, $1::bigint, $1::bigint, now() from generate_series(1, $2::bigint) i",
-        free_at_first(sagas),
+        free,
         BLOCKS,
     )
 
@@ -113,8 +119,8 @@ class Books:
 
     async def gate(self, sagas: int) -> list[str]:
         """What is wrong: every order ended, a third refused, no seat lost or sold twice, the view equals the orders."""
-        count = {status: number for status, number in await self.order.fetch(ENDS.format('"order"'))}
-        shown = {status: number for status, number in await self.page.fetch(ENDS.format("my_page"))}
+        count = {row["status"]: row["count"] for row in await self.order.fetch(ENDS.format('"order"'))}
+        shown = {row["status"]: row["count"] for row in await self.page.fetch(ENDS.format("my_page"))}
         orders = await self.order.fetchval(DIGEST.format('"order"'))
         pages = await self.page.fetchval(DIGEST.format("my_page"))
         confirmed, cancelled = count.get("confirmed", 0), count.get("cancelled", 0)
@@ -149,7 +155,7 @@ async def make_tables(sagas: int) -> None:
     try:
         for statement in TABLES.values():
             await connection.execute(statement)
-        await fill_seats(connection, sagas)
+        await fill_seats(connection, free_at_first(sagas))
     finally:
         await connection.close()
 
