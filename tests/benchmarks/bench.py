@@ -76,14 +76,14 @@ def bench(
     stored = results.load()  # a file that can't be read is said before a quarter of an hour, not after it
     if render and not stored:
         raise StackError(f"There is nothing in {results.FOLDER} to render yet: run clinic bench.")
-    found = {}
+    found, measured = {}, results.circumstances()  # the code may be changed while it is measured
     if growth:
         found = _run(sweep.measure)
     elif soaked is not None:
         found = _run(lambda on, steps: soak.measure(on, steps, soaked))
     elif not render:
         found = _run(lambda on, steps: _everything(on, steps, rounds))
-    keep(found)
+    keep(found, measured=measured)
 
 
 def main(arguments: list[str]) -> int:
@@ -92,9 +92,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def keep(found: dict[str, Any], folder: Path = results.FOLDER) -> None:
+def keep(
+    found: dict[str, Any], folder: Path = results.FOLDER, measured: results.Circumstances | None = None
+) -> None:
     """Store what was found and write the page. Raises `StackError` for runs that do not count, when it is written."""
-    results.keep(found, folder)
+    results.keep(found, folder, measured)
     page.write(folder)
     Console(stderr=True).print(f"written: {folder.parent / page.PAGE.name}")
     if failed := _failures({name: each["gate"] for name, each in found.get("head_to_head", {}).items()}):

@@ -236,8 +236,10 @@ def _file(part: str, name: str) -> str:
 
 
 def _circumstances(measured: Mapping[str, Any]) -> str:
+    commit = measured.get("commit", results.UNKNOWN)
+    version = "of an unknown version" if commit == results.UNKNOWN else f"commit {commit}"
     return (
-        f"*Measured on {measured['day']}: {measured['cores']} cores of {measured['processor']}, "
+        f"*Measured on {measured['day']}, {version}: {measured['cores']} cores of {measured['processor']}, "
         f"{measured['memory_gb']} GB, Python {measured['python']}; "
         "services, Kafka, PostgreSQL and the load share them.*\n"
     )

@@ -1,8 +1,10 @@
 """`clinic bench`, its page and its plots."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -99,6 +101,44 @@ def test_there_is_no_ratio_where_no_round_of_both_counts(tmp_path: Path) -> None
 
     assert "**1,000 sagas/s**: – × the floor" in text
     assert "| product | 1,000 | 1,000 to 1,000 | – |" in text
+
+
+def test_each_part_says_the_commit_that_was_measured(tmp_path: Path) -> None:
+    found = found_by_a_full_run()
+    now = results.circumstances()
+    results.keep(found, tmp_path, replace(now, commit="1a2b3c4"))
+    results.keep({"soak": found["soak"]}, tmp_path, replace(now, commit="5d6e7f8, changed"))
+    stored = results.load(tmp_path)
+    del stored["clinic"]["measured"]["commit"]  # as parts were stored before
+    (tmp_path / "results.json").write_text(json.dumps(stored))
+
+    text = page.text(results.load(tmp_path))
+
+    assert text.count(f"*Measured on {now.day}, commit 1a2b3c4: ") == len(found) - 2
+    assert text.count(f"*Measured on {now.day}, commit 5d6e7f8, changed: ") == 1
+    assert text.count(f"*Measured on {now.day}, of an unknown version: ") == 1
+
+
+def test_the_commit_is_that_of_the_code_and_marked_when_it_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "PROJECT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    commits = [results.circumstances().commit]
+    author = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+    for name in ("code", "docs/page"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    for command in (("init",), ("add", "."), (*author, "commit", "-m", "Begin")):
+        subprocess.run(("git", *command), cwd=tmp_path, check=True, capture_output=True)
+    for name in ("docs/page", "code"):
+        (tmp_path / name).write_text("changed")
+        commits.append(results.circumstances().commit)
+
+    unknown, clean, changed = commits
+    assert unknown == "unknown"
+    assert re.fullmatch("[0-9a-f]{7,}", clean)
+    assert changed == f"{clean}, changed"
 
 
 SPOILT: list[tuple[str, Any]] = [
