@@ -1,7 +1,6 @@
-"""My page by hand, on aiokafka and asyncpg, with the library's statements: the same SQL, also made of its arrays and keys.
+"""My page by hand on aiokafka and asyncpg, with the very statements, arrays and numbers of keys that the library has.
 
-What the product takes beyond it is the price of FastStream and of the library's reading with types, wiring, deciding
-and metrics.
+What the product takes beyond it is the price of reading with types, of wiring, deciding and metrics, for the same SQL.
 It trusts what it reads: no check of a record's key, type and texts, and no undoing of what fails.
 It takes requests on standard input as a worker does.
 """

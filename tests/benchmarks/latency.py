@@ -22,7 +22,7 @@ from tests.benchmarks.steps import Steps
 from tests.benchmarks.workers import Workers, started
 from tests.benchmarks.workload import QUANTITY, Books, RunError, block_of, fill_seats
 
-__all__ = ["Served", "at_rate", "capacity", "measure", "serving", "usual_capacity"]
+__all__ = ["Served", "at_rate", "measure", "serving", "usual_capacity"]
 
 SHARES = (0.2, 0.5, 0.8)
 CLIENTS = 64

@@ -128,6 +128,8 @@ def _clinic(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _sweep(found: Mapping[str, Any]) -> Iterator[str]:
     yield "## How it grows"
+    yield ""
+    yield growth.introduction(found)
     for name, points in found.items():
         yield ""
         yield f"### {name.capitalize()}"

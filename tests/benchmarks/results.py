@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
 import psutil
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
@@ -128,10 +128,12 @@ class RecordCpus(TypedDict):
 
 
 class Point(Views):
-    """Of a sweep."""
+    """Of a sweep: medians, and the runs behind them, which were once not kept."""
 
     value: float
     sagas_per_second: float
+    throughputs: NotRequired[Annotated[list[float], Field(min_length=1)]]
+    latencies: NotRequired[Annotated[list[Views], Field(min_length=1)]]
 
 
 class Sample(Views):

@@ -153,6 +153,7 @@ SPOILT: list[tuple[str, Any]] = [
     ("latency.found.at", [{}]),
     ("per_record.found.bare", {"cpu_us": 1}),
     ("sweep.found.partitions", []),
+    ("sweep.found.partitions", [{"value": 1, "throughputs": []}]),
     ("soak.found.samples", []),
 ]
 
@@ -300,6 +301,37 @@ def test_plots_place_points_between_the_axes() -> None:
     )
 
 
+def test_plots_join_the_least_and_the_most_of_a_span() -> None:
+    drawn = plots.lines("t", Axis("x"), Axis("y"), {"a": [(1, 2), (2, 3)]}, {"a": [(2, [3, 8, 1])]})
+
+    bottom, height = plots.HEIGHT - plots.BOTTOM, plots.HEIGHT - plots.TOP - plots.BOTTOM
+    assert f'"M{plots.WIDTH - plots.RIGHT}.0 {bottom - height / 8:.1f}V{plots.TOP}.0"' in drawn
+
+
+def test_the_sweep_tells_how_far_its_runs_lie_apart(tmp_path: Path) -> None:
+    results.keep(found_by_a_full_run(), tmp_path)
+
+    text = page.text(results.load(tmp_path))
+
+    assert "from 9 (8 to 11) to 216 (215 to 218) sagas/s (24.00 ×)" in text
+    assert "p99 to the view, at 10 orders/s, from 9 (4 to 90) to 9 (4 to 90) ms" in text
+
+
+def test_a_sweep_whose_runs_were_not_kept_says_so(tmp_path: Path) -> None:
+    found = found_by_a_full_run()
+    for n, point in enumerate(found["sweep"]["partitions"]):
+        point["rate"] = 100.0 + n
+        del point["throughputs"], point["latencies"]
+    results.keep(found, tmp_path)
+    page.write(tmp_path)
+
+    text = page.text(results.load(tmp_path))
+
+    assert "`clinic bench --sweep` tells it" in text
+    assert "from 9 to 216 sagas/s (24.00 ×)" in text
+    assert "at 100 to 101 orders/s, from 9 to 9 ms" in text
+
+
 def test_every_series_of_the_sweep_says_why() -> None:
     from tests.benchmarks.sweep import SERIES  # noqa: PLC0415 - beside the only use
 
@@ -317,6 +349,12 @@ def found_by_a_full_run() -> dict[str, Any]:
     load = {"per_second": 4_000.0, "p50_ms": 10.0, "p99_ms": 20.0, "requests": 1, "failures": 0}
     half = {**load, "per_second": 2_000.0}
     point = {"rate": 10.0, "p50_ms": 5.0, "p99_ms": 9.0, "http_p50_ms": 2.0, "http_p99_ms": 4.0, "watched": 9}
+
+    def swept(partitions: int) -> dict[str, Any]:
+        rate = 9.0 * partitions
+        figures = {"value": partitions, "sagas_per_second": rate, "throughputs": [rate, rate - 1, rate + 2]}
+        return {**point, **figures, "latencies": [point, {**point, "p99_ms": 90.0}, {**point, "p99_ms": 4.0}]}
+
     sample = {"memory_mb": 90.0, "dead_rows": 5.0, "dead_outbox_rows": 4.0, "vacuums": 2.0, "outbox_mb": 1.0}
     slow = {2: {"p50_ms": 6.0, "p99_ms": 90.0}, 3: {"p50_ms": 7.0}}
     rates = {"product": 2_000.0, "floor": 4_000.0, "eventsourcing": 100.0, "dbos": 50.0}
@@ -330,7 +368,7 @@ def found_by_a_full_run() -> dict[str, Any]:
         },
         "per_record": {way: {"cpu_us": 9.0, "all": [9.0]} for way in ("product", "bare")},
         "clinic": {"POST /receptions": load},
-        "sweep": {"partitions": [{"value": n, "sagas_per_second": 9.0 * n, **point} for n in (1, 24)]},
+        "sweep": {"partitions": [swept(n) for n in (1, 24)]},
         "soak": {
             "minutes": 1,
             "rate": 80.0,
