@@ -5,8 +5,8 @@ are published from memory after the commit, one producer batch a partition; thei
 transaction. It has no locks of keys, no parked messages, no stored offsets, deadlines, compensations or metrics, and
 trusts what it reads: what the library costs beyond it is the price of those.
 
-Tried and left, because it was no faster: publishing while the next poll is handled, which makes polls smaller, and the
-server settings that the library's connections have.
+Tried and left, because it was no faster: publishing while the next poll is handled, and the server settings that the
+library's connections have (docs/adr/0080-benchmarks-with-a-gate.md).
 """
 
 import asyncio
