@@ -16,6 +16,7 @@ per_record      what a record costs beyond its SQL (bare: the same by hand)
 alone           the relay and a projection, each by itself
 sweep, growth   how it grows
 soak            for a long time
+traces          what sampling traces costs; run by hand
 capacity        what a cluster would need
 rates, comparison   the head-to-head's ratios, and what the page says of it
 results, page, tables, plots   docs/benchmarks.md

@@ -24,12 +24,9 @@ from clinic_lib.storage import Database
 from services.reservation.contracts import OrderConfirmed, OrderPlaced, SeatsReserved
 from services.reservation.my_page.app import service as my_page
 from tests.benchmarks.ground import Run
-from tests.benchmarks.workload import QUANTITY, block_of
+from tests.benchmarks.workload import PARTITIONS, QUANTITY, RECORDS, block_of
 
-__all__ = ["PARTITIONS", "Rate", "make_topic", "outgoing", "projection", "relay"]
-
-PARTITIONS = 4
-RECORDS = 500
+__all__ = ["Rate", "make_topic", "outgoing", "projection", "relay"]
 
 
 @dataclass(frozen=True)

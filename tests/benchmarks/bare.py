@@ -1,4 +1,4 @@
-"""My page without FastStream and the library: aiokafka, asyncpg, and the library's own statements, written by hand.
+"""My page by hand on aiokafka and asyncpg, with the very statements, arrays and numbers of keys that the library has.
 
 What the product takes beyond it is the price of reading with types, of wiring, deciding and metrics, for the same SQL.
 It trusts what it reads: no check of a record's key, type and texts, and no undoing of what fails.

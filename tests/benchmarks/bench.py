@@ -71,19 +71,19 @@ def bench(
         raise StackError("The libraries that we compare with are not installed: run scripts/install peers.")
     if quick:
         raise typer.Exit(
-            _tell(_run(lambda on, steps: _head_to_head(on, steps, QUICK, rounds)), as_json=as_json)
+            _tell(_run(lambda on, steps: head_to_head.measure(on, steps, QUICK, rounds)), as_json=as_json)
         )
     stored = results.load()  # a file that can't be read is said before a quarter of an hour, not after it
     if render and not stored:
         raise StackError(f"There is nothing in {results.FOLDER} to render yet: run clinic bench.")
-    found = {}
+    found, measured = {}, results.circumstances()  # the code may be changed while it is measured
     if growth:
         found = _run(sweep.measure)
     elif soaked is not None:
         found = _run(lambda on, steps: soak.measure(on, steps, soaked))
     elif not render:
         found = _run(lambda on, steps: _everything(on, steps, rounds))
-    keep(found)
+    keep(found, measured=measured)
 
 
 def main(arguments: list[str]) -> int:
@@ -92,9 +92,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def keep(found: dict[str, Any], folder: Path = results.FOLDER) -> None:
+def keep(
+    found: dict[str, Any], folder: Path = results.FOLDER, measured: results.Circumstances | None = None
+) -> None:
     """Store what was found and write the page. Raises `StackError` for runs that do not count, when it is written."""
-    results.keep(found, folder)
+    results.keep(found, folder, measured)
     page.write(folder)
     Console(stderr=True).print(f"written: {folder.parent / page.PAGE.name}")
     if failed := _failures({name: each["gate"] for name, each in found.get("head_to_head", {}).items()}):
@@ -104,7 +106,7 @@ def keep(found: dict[str, Any], folder: Path = results.FOLDER) -> None:
 def need_counted(measured: Mapping[str, Measured]) -> None:
     """Raises `RunError` when there is nothing to compare: no run counts of product, of floor, or of any peer."""
     for names in (("product",), ("floor",), tuple(PEERS)):
-        if not any(measured[name].counted for name in names):
+        if not any(measured[name].sagas_per_second for name in names):
             gates = {name: measured[name].gate for name in names}
             raise RunError(f"no run of {' or '.join(names)} counts: {_failures(gates)}")
 
@@ -114,7 +116,7 @@ def _failures(gates: Mapping[str, Sequence[str]]) -> str:
 
 
 async def _everything(on: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
-    measured = await _head_to_head(on, steps, FULL, rounds)
+    measured = await head_to_head.measure(on, steps, FULL, rounds)
     need_counted(measured)
     return {
         "head_to_head": {name: each.to_json() for name, each in measured.items()},
@@ -123,12 +125,6 @@ async def _everything(on: Servers, steps: Steps, rounds: int) -> dict[str, Any]:
         **await per_record.measure(on, steps, rounds),
         **await clinic_load.measure(on, steps),
     }
-
-
-async def _head_to_head(
-    on: Servers, steps: Steps, sizes: head_to_head.Sizes, rounds: int
-) -> dict[str, Measured]:
-    return await head_to_head.measure(on, steps, sizes, rounds)
 
 
 def _tell(measured: dict[str, Measured], *, as_json: bool) -> int:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from tests.benchmarks.rates import middle
+
 __all__ = ["Need", "Prices", "need"]
 
 HEADROOM = 0.6
@@ -53,13 +55,11 @@ def need(rate: float, results: Mapping[str, Any], prices: Prices | None = None) 
     """
     prices = prices or Prices()
     found = results["head_to_head"]["found"]["product"]
-    runs = [run for run in found["results"] if not run["gate"]]
-    middle = sorted(runs, key=lambda run: run["sagas_per_second"])[len(runs) // 2]
     service_cores, database_cores, broker_cores = (
-        ceil(rate * middle[name] * 1e-6 / HEADROOM) for name in ("cpu", "postgresql_cpu", "kafka_cpu")
+        ceil(rate * middle(found, name) * 1e-6 / HEADROOM) for name in ("cpu", "postgresql_cpu", "kafka_cpu")
     )
-    wal_bytes_per_second = rate * middle["wal_bytes"]
-    gigabytes_a_day = rate * 86_400 * middle["kafka_bytes"] / 1e9
+    wal_bytes_per_second = rate * middle(found, "wal_bytes")
+    gigabytes_a_day = rate * 86_400 * middle(found, "kafka_bytes") / 1e9
     return Need(
         sagas_per_second=rate,
         service_cores=service_cores,

@@ -19,11 +19,10 @@ from tests.benchmarks.ground import PROJECT, Run, environment
 from tests.benchmarks.product import SERVICES, Product
 from tests.benchmarks.stopwatch import Result
 from tests.benchmarks.workers import ending
-from tests.benchmarks.workload import RunError
+from tests.benchmarks.workload import RECORDS, RunError
 
 __all__ = ["PEERS", "TROUBLE", "Contender", "Floor", "Peer", "ProductVariant"]
 
-RECORDS = 500
 PEERS_PYTHON = PROJECT / ".venv-peers" / "bin" / "python"
 PEERS = {
     "python-cqrs": "python_cqrs",

@@ -1,25 +1,28 @@
 """The floor's rows and rules: what its three services do about events, each with a statement or two for a poll."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+import asyncpg
 import orjson
 
 from tests.benchmarks.workload import QUANTITY
 
-__all__ = ["STATUS", "Connection", "Event", "Reservation"]
+__all__ = ["STATUS", "Connection", "Event", "Reservation", "literal"]
 
 Event = dict[str, Any]
-Connection = Any  # asyncpg's class is made by a pool's proxy
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 STATUS = {"OrderPlaced": "placed", "OrderConfirmed": "confirmed", "OrderCancelled": "cancelled"}
 PAGE = ("customer", "seat_id", "quantity", "seat_name", "reason")
 SHOW = """
 insert into my_page as p (order_id, status, since, customer, seat_id, quantity, seat_name, reason, steps, created_at)
 select order_id, status, coalesce(since, now()), customer, seat_id, quantity, seat_name, reason, steps, now()
-from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
-    $8::text[], $9::jsonb[]) as e (order_id, status, since, customer, seat_id, quantity, seat_name, reason, steps)
+from unnest(
+    $1::text::bigint[], $2::text::text[], $3::text::timestamptz[], $4::text::text[], $5::text::bigint[],
+    $6::text::bigint[], $7::text::text[], $8::text::text[], $9::text::jsonb[]
+) as e (order_id, status, since, customer, seat_id, quantity, seat_name, reason, steps)
 on conflict (order_id) do update set
     status = case when excluded.status = 'placed' then p.status else excluded.status end,
     since = greatest(p.since, excluded.since),
@@ -36,7 +39,7 @@ class Reservation:
     """The three services' rows and rules."""
 
     def __init__(self, run: str) -> None:
-        self.orders, self.seats = f"orders-{run}", f"seats-{run}"
+        self.placed, self.seats, self.ended = (f"{name}-{run}" for name in ("placed", "seats", "ended"))
 
     async def place(
         self, connection: Connection, wanted: Sequence[tuple[int, str]]
@@ -45,24 +48,25 @@ class Reservation:
         now = datetime.now(UTC)
         rows = await connection.fetch(
             'insert into "order" (seat_id, quantity, customer, status, created_at) '
-            "select seat_id, $3, customer, 'placed', $4 from unnest($1::bigint[], $2::text[]) "
+            "select seat_id, $3, customer, 'placed', $4 from unnest($1::text::bigint[], $2::text::text[]) "
             "with ordinality as o (seat_id, customer, place) order by place returning order_id",
-            [seat_id for seat_id, _ in wanted],
-            [customer for _, customer in wanted],
+            literal(seat_id for seat_id, _ in wanted),
+            literal(customer for _, customer in wanted),
             QUANTITY,
             now,
         )
         placed = {"type": "OrderPlaced", "quantity": QUANTITY, "at": now.isoformat()}
         return [
-            (self.orders, {**placed, "order_id": row[0], "seat_id": seat_id, "customer": customer})
+            (self.placed, {**placed, "order_id": row[0], "seat_id": seat_id, "customer": customer})
             for row, (seat_id, customer) in zip(rows, wanted, strict=True)
         ]
 
     async def reserve(self, connection: Connection, events: Sequence[Event]) -> list[tuple[str, Event]]:
         """The seats: a block's row is locked, its orders take turns in memory."""
         rows = await connection.fetch(
-            "select seat_id, name, free from seat where seat_id = any($1::bigint[]) order by 1 for update",
-            list({event["seat_id"] for event in events}),
+            "select seat_id, name, free from seat where seat_id = any((select $1::text::bigint[])::bigint[]) "
+            "order by 1 for update",
+            literal({event["seat_id"] for event in events}),
         )
         name, free = {row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows}
         caused = []
@@ -77,10 +81,10 @@ class Reservation:
                 answer |= {"type": "SeatsReserved", "quantity": quantity}
             caused.append((self.seats, answer))
         await connection.fetch(
-            "update seat s set free = n.free from unnest($1::bigint[], $2::bigint[]) as n (seat_id, free) "
+            "update seat s set free = n.free from unnest($1::text::bigint[], $2::text::bigint[]) as n (seat_id, free) "
             "where s.seat_id = n.seat_id",
-            list(free),
-            list(free.values()),
+            literal(free),
+            literal(free.values()),
         )
         return caused
 
@@ -94,31 +98,37 @@ class Reservation:
                 ended |= {"type": "OrderConfirmed"}
             else:
                 ended |= {"type": "OrderCancelled", "reason": event["reason"]}
-            caused.append((self.orders, ended))
+            caused.append((self.ended, ended))
         await connection.fetch(
             'update "order" o set status = e.status, reason = e.reason '
-            "from unnest($1::bigint[], $2::text[], $3::text[]) as e (order_id, status, reason) "
+            "from unnest($1::text::bigint[], $2::text::text[], $3::text::text[]) as e (order_id, status, reason) "
             "where o.order_id = e.order_id and o.status = 'placed'",
-            [event["order_id"] for _, event in caused],
-            [STATUS[event["type"]] for _, event in caused],
-            [event.get("reason") for _, event in caused],
+            literal(event["order_id"] for _, event in caused),
+            literal(STATUS[event["type"]] for _, event in caused),
+            literal(event.get("reason") for _, event in caused),
         )
         return caused
 
     async def show(self, connection: Connection, events: Sequence[Event]) -> list[tuple[str, Event]]:
-        """My page: an order's events, from two topics, may come in any order; each knows other columns."""
+        """My page: an order's events, from three topics, may come in any order; each knows other columns."""
         pages: dict[int, Event] = {}
         for event in events:
             page = pages.setdefault(event["order_id"], {"status": "placed", "steps": [], "at": None})
             page |= {name: event[name] for name in PAGE if name in event}
             if status := STATUS.get(event["type"]):
                 if status != "placed" or page["status"] == "placed":
-                    page["status"], page["at"] = status, datetime.fromisoformat(event["at"])
-                page["steps"].append({"status": status, "at": event["at"]})
+                    page["status"], page["at"] = status, event["at"]
+                place = 0 if status == "placed" else 1
+                page["steps"].insert(place, {"status": status, "at": event["at"]})
         await connection.fetch(
             SHOW,
-            list(pages),
-            *([page.get(name) for page in pages.values()] for name in ("status", "at", *PAGE)),
-            [orjson.dumps(page["steps"]).decode() for page in pages.values()],
+            literal(pages),
+            *(literal(page.get(name) for page in pages.values()) for name in ("status", "at", *PAGE)),
+            literal(orjson.dumps(page["steps"]).decode() for page in pages.values()),
         )
         return []
+
+
+def literal(values: Iterable[Any]) -> str:
+    """An array as PostgreSQL reads it, where the driver writes value by value. Its texts have no control characters."""
+    return f"{{{orjson.dumps(list(values)).decode()[1:-1]}}}"

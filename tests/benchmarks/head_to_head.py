@@ -1,13 +1,12 @@
 """Contenders beside each other: one after another on the same servers, in turns, several times."""
 
 import re
-import statistics
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import asyncpg
 
+from tests.benchmarks import rates
 from tests.benchmarks.contenders import PEERS, Contender, Floor, Peer, ProductVariant
 from tests.benchmarks.ground import Servers, fresh_run
 from tests.benchmarks.product import VARIANTS, Product
@@ -45,17 +44,9 @@ class Measured:
         return [problem for result in self.results for problem in result.gate]
 
     @property
-    def counted(self) -> list[Result]:
-        """The runs that count."""
-        return [result for result in self.results if not result.gate]
-
-    def median(self, of: Callable[[Result], float]) -> float:
-        """Of the runs that count; 0 when none does."""
-        return statistics.median(map(of, self.counted)) if self.counted else 0.0
-
-    @property
     def sagas_per_second(self) -> float:
-        return self.median(lambda result: result.sagas_per_second)
+        """The median of the runs that count; 0 when none does."""
+        return rates.rate(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "gate": self.gate}

@@ -20,9 +20,9 @@ from tests.benchmarks.load import Load, closed_loop, connections, medians, open_
 from tests.benchmarks.product import SERVICES, Product, books_of, fill_inboxes, left_over, until_tidy
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.workers import Workers, started
-from tests.benchmarks.workload import BLOCKS, QUANTITY, Books, RunError, block_of
+from tests.benchmarks.workload import QUANTITY, Books, RunError, block_of, fill_seats
 
-__all__ = ["Served", "at_rate", "capacity", "measure", "serving", "usual_capacity"]
+__all__ = ["Served", "at_rate", "measure", "serving", "usual_capacity"]
 
 SHARES = (0.2, 0.5, 0.8)
 CLIENTS = 64
@@ -83,12 +83,7 @@ async def serving(servers: Servers, product: Product) -> AsyncIterator[Served]:
     product = replace(product, ports={"order": port})
     async with fresh_run(servers, SERVICES) as run:
         async with started(run, product.wanted) as workers, books_of(run) as books:
-            await books.seat.execute(
-                "insert into seat (seat_id, name, seats, free, created_at) "
-                "select i, 'Stalls ' || i, $1::bigint, $1::bigint, now() from generate_series(1, $2::bigint) i",
-                PLENTY,
-                BLOCKS,
-            )
+            await fill_seats(books.seat, PLENTY)
             if product.inbox_rows:
                 await fill_inboxes(books, product.inbox_rows)
             served = Served(run, port, workers, books, product)

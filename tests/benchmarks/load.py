@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import ceil
 from statistics import median
 from time import perf_counter
 from typing import cast
@@ -89,9 +90,9 @@ def medians(told: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest rank; 0 of nothing."""
+    """The nearest rank: the least value that `share` of all do not exceed. 0 of nothing."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+    return ordered[ceil(len(ordered) * share) - 1] if ordered else 0.0
 
 
 @asynccontextmanager

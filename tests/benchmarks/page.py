@@ -8,11 +8,11 @@ from typing import Any
 from tests.benchmarks import capacity, comparison, growth, plots, rates, results
 from tests.benchmarks.plots import Axis
 from tests.benchmarks.tables import table
+from tests.benchmarks.workload import RECORDS
 
 __all__ = ["PAGE", "text", "write"]
 
 PAGE = results.FOLDER.parent / "benchmarks.md"
-PARTS = ("head_to_head", "latency", "http_commands", "per_record", "clinic", "sweep", "soak")
 CLUSTER_RATES = (1_000, 10_000, 100_000)
 HEADER = """\
 # Benchmarks
@@ -36,10 +36,10 @@ def write(folder: Path = results.FOLDER) -> None:
 def text(stored: Mapping[str, Any]) -> str:
     """The page; parts that were never measured are not on it."""
     blocks = [HEADER]
-    for part in PARTS:
+    for part, section in SECTIONS.items():
         if part in stored:
             found, circumstances = stored[part]["found"], stored[part]["measured"]
-            blocks.append("\n".join(SECTIONS[part](found)) + "\n\n" + _circumstances(circumstances))
+            blocks.append("\n".join(section(found)) + "\n\n" + _circumstances(circumstances))
     if "head_to_head" in stored:
         blocks.append("\n".join(_cluster(stored)) + "\n")
     return "\n".join(blocks)
@@ -80,12 +80,10 @@ def _http_commands(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"`POST /orders` through uvicorn with 64 connections: committed in groups it answers "
-        f"**{group['many']['per_second'] / each['many']['per_second']:.1f} ×** as many as with a commit for "
-        f"each request, and "
-        f"**{group['many']['per_second'] / none['many']['per_second']:.2f} ×** as many as without a "
-        f"database. With one connection "
-        f"it takes {group['one']['p50_ms'] / each['one']['p50_ms']:.2f} × as long as a commit of its own. "
-        f"Events go to Kafka, too."
+        f"**{group['many']['per_second'] / each['many']['per_second']:.1f} ×** as many as with a commit for each "
+        f"request, and **{group['many']['per_second'] / none['many']['per_second']:.2f} ×** as many as without a "
+        f"database. With one connection it takes {group['one']['p50_ms'] / each['one']['p50_ms']:.2f} × as long as "
+        "a commit of its own. Events go to Kafka, too."
     )
     yield ""
     names = {"group": "committed in groups", "each": "each commits", "none": "no database"}
@@ -108,7 +106,7 @@ def _per_record(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"My page's service takes **{product:.0f} µs** of CPU for a record, **{product / bare:.1f} ×** the "
         f"{bare:.0f} µs of the same statements by hand on aiokafka and asyncpg (`tests/benchmarks/bare.py`). "
-        f"Medians of {len(found['product']['all'])}, in turns, 500 records a poll."
+        f"Medians of {len(found['product']['all'])}, in turns, {RECORDS} records a poll."
     )
 
 
@@ -116,8 +114,9 @@ def _clinic(found: Mapping[str, Any]) -> Iterator[str]:
     yield "## The clinic under load"
     yield ""
     yield (
-        "20 clients, each with a request always under way, against the services' own ports; "
-        "everybody who was registered was seen by all."
+        "20 clients, each with a request always under way, against the services' own ports; reception, diagnosis and "
+        "patient_management knew everybody who was registered in the end. The examination runs, too, and hears of "
+        "nobody before something is prescribed."
     )
     yield ""
     rows = [
@@ -129,6 +128,8 @@ def _clinic(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _sweep(found: Mapping[str, Any]) -> Iterator[str]:
     yield "## How it grows"
+    yield ""
+    yield growth.introduction(found)
     for name, points in found.items():
         yield ""
         yield f"### {name.capitalize()}"
@@ -146,13 +147,16 @@ def _soak(found: Mapping[str, Any]) -> Iterator[str]:
         first, second = (median(each[name] for each in part) for part in (samples[:half], samples[half:]))
         return f"{first:,.0f} and {second:,.0f}"
 
+    worst = max(samples, key=lambda each: each["p99_ms"])
     yield "## A soak"
     yield ""
     yield (
         f"{found['minutes']:g} minutes at {found['rate']:,.0f} sagas/s, 80 % of the capacity over HTTP. "
         f"First and second half, medians: "
         f"memory {both('memory_mb')} MB, p50 to the view {both('p50_ms')} ms, p99 {both('p99_ms')} ms, dead rows "
-        f"{both('dead_rows')}, outbox {both('outbox_mb')} MB. Autovacuum came {samples[-1]['vacuums']:,.0f} times."
+        f"{both('dead_rows')}, outbox {both('outbox_mb')} MB. Autovacuum came {samples[-1]['vacuums']:,.0f} times. "
+        f"The worst of {len(samples)} slices was the one that ended after {worst['seconds'] / 60:.1f} minutes: "
+        f"p50 {worst['p50_ms']:,.0f} ms, p99 {worst['p99_ms']:,.0f} ms."
     )
     yield ""
     yield "![Latency](benchmarks/soak-latency.svg)"
@@ -176,8 +180,7 @@ def _cluster(stored: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "Computed (`tests/benchmarks/capacity.py`) from the CPU a saga takes above, with "
         f"{capacity.HEADROOM:.0%} of every core planned for; nobody has run it. "
-        f"[Performance](performance.md#100000-sagas-a-second) "
-        "says what it means and what it leaves out."
+        "[Performance](performance.md#100000-sagas-a-second) says what it means and what it leaves out."
     )
     yield ""
     rows = []
@@ -239,8 +242,10 @@ def _file(part: str, name: str) -> str:
 
 
 def _circumstances(measured: Mapping[str, Any]) -> str:
+    commit = measured.get("commit", results.UNKNOWN)
+    version = "of an unknown version" if commit == results.UNKNOWN else f"commit {commit}"
     return (
-        f"*Measured on {measured['day']}: {measured['cores']} cores of {measured['processor']}, "
-        f"{measured['memory_gb']} GB, "
-        f"Python {measured['python']}; services, Kafka, PostgreSQL and the load share them.*\n"
+        f"*Measured on {measured['day']}, {version}: {measured['cores']} cores of {measured['processor']}, "
+        f"{measured['memory_gb']} GB, Python {measured['python']}; "
+        "services, Kafka, PostgreSQL and the load share them.*\n"
     )

@@ -18,18 +18,17 @@ from clinic_lib.schema import migrate
 from clinic_lib.storage import Database
 from services.reservation.contracts import OrderPlaced
 from services.reservation.my_page.app import service as my_page
-from tests.benchmarks.alone import PARTITIONS, make_topic, outgoing
+from tests.benchmarks.alone import make_topic, outgoing
 from tests.benchmarks.ground import Run, Servers, fresh_run
 from tests.benchmarks.product import MODULES
 from tests.benchmarks.steps import Steps
 from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workers import Workers, programs, started
-from tests.benchmarks.workload import RunError
+from tests.benchmarks.workload import PARTITIONS, RECORDS, RunError
 
 __all__ = ["cost", "measure"]
 
 ORDERS = 5_000
-RECORDS = 500
 SHOWN_WITHIN_S = 120.0
 SHOWN = "select count(*) from my_page where status = 'confirmed' and seat_name is not null"
 WAYS = ("product", "bare")

@@ -12,6 +12,8 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 20, 44, 50
 COLOURS = ("#0b6e99", "#c4501b", "#4f7a28", "#7b4fa3", "#8a8a8a")
 
 Point = tuple[float, float]
+Span = tuple[float, Sequence[float]]
+"""An x, and values there."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,18 @@ class Axis:
     logarithmic: bool = False
 
 
-def lines(title: str, x: Axis, y: Axis, series: Mapping[str, Sequence[Point]]) -> str:
-    """Points joined by lines; y begins at 0."""
+def lines(
+    title: str,
+    x: Axis,
+    y: Axis,
+    series: Mapping[str, Sequence[Point]],
+    spans: Mapping[str, Sequence[Span]] | None = None,
+) -> str:
+    """Points joined by lines; y begins at 0. An upright line joins the least and the most of a span, by its series."""
+    spans = spans or {}
     xs = [px for points in series.values() for px, _ in points]
-    most = _nice(max(py for points in series.values() for _, py in points))
+    tops = [max(values) for each in spans.values() for _, values in each]
+    most = _nice(max([*tops, *(py for points in series.values() for _, py in points)]))
     low, high = (log10(min(xs)), log10(max(xs))) if x.logarithmic else (min(xs), max(xs))
     if low == high:
         low, high = low - 1, high + 1
@@ -42,7 +52,12 @@ def lines(title: str, x: Axis, y: Axis, series: Mapping[str, Sequence[Point]]) -
     for value in sorted(set(xs)) if len(set(xs)) <= 8 else _steps(low, high):
         at, _ = place((value, 0))
         parts.append(_text(at, HEIGHT - BOTTOM + 16, _short(value), "middle"))
-    for colour, points in zip(COLOURS, series.values(), strict=False):
+    for colour, (name, points) in zip(COLOURS, series.items(), strict=False):
+        for value, of_it in spans.get(name, ()):
+            at, low_end = place((value, min(of_it)))
+            parts.append(
+                f'<path d="M{at:.1f} {low_end:.1f}V{place((value, max(of_it)))[1]:.1f}" stroke="{colour}"/>'
+            )
         placed = [place(point) for point in points]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in placed)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')

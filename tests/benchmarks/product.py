@@ -14,7 +14,7 @@ from tests.benchmarks.ground import Run
 from tests.benchmarks.stopwatch import Result, Stopwatch
 from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workers import started
-from tests.benchmarks.workload import Books, fill_seats
+from tests.benchmarks.workload import PARTITIONS, RECORDS, Books, fill_seats, free_at_first
 
 __all__ = ["SERVICES", "VARIANTS", "Product", "books_of", "measure", "until_tidy"]
 
@@ -39,12 +39,11 @@ class Product:
     """How the product is run and what it is given."""
 
     variant: str = "one process"
-    records: int = 500
-    partitions: int = 4
+    records: int = RECORDS
+    partitions: int = PARTITIONS
     payload: int = 0
     inbox_rows: int = 0
     ports: dict[str, int] = field(default_factory=dict)
-    commits: str = "group"
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -56,8 +55,7 @@ class Product:
                 tuple(MODULES[name] for name in names),
                 {name: port for name, port in self.ports.items() if name in names},
                 settings,
-                self.commits,
-                self.payload > 200,
+                long_texts=self.payload > 200,
             )
             for names in VARIANTS[self.variant]
         ]
@@ -71,7 +69,7 @@ async def measure(run: Run, sagas: int, product: Product | None = None) -> Resul
     """Runs `sagas` orders, placed in groups as large as a poll, through the services."""
     product = product or Product()
     async with started(run, product.wanted) as workers, books_of(run) as books:
-        await fill_seats(books.seat, sagas)
+        await fill_seats(books.seat, free_at_first(sagas))
         if product.inbox_rows:
             await fill_inboxes(books, product.inbox_rows)
 

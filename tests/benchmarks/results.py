@@ -4,10 +4,11 @@ import json
 import os
 import platform
 import re
+import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, NotRequired, TypeVar
 
 import psutil
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
@@ -16,10 +17,11 @@ from typing_extensions import TypedDict
 from clinic_lib.local.errors import StackError
 from tests.benchmarks.ground import PROJECT
 
-__all__ = ["FOLDER", "keep", "load"]
+__all__ = ["FOLDER", "UNKNOWN", "Circumstances", "circumstances", "keep", "load"]
 
 FOLDER = PROJECT / "docs" / "benchmarks"
 
+UNKNOWN = "unknown"
 Found = TypeVar("Found")
 
 
@@ -32,6 +34,8 @@ class Circumstances:
     processor: str
     memory_gb: int
     python: str
+    commit: str = UNKNOWN
+    """Of the measured code, short; with a mark when it had been changed since."""
 
 
 class Part(TypedDict, Generic[Found]):
@@ -124,10 +128,12 @@ class RecordCpus(TypedDict):
 
 
 class Point(Views):
-    """Of a sweep."""
+    """Of a sweep: medians, and the runs behind them, which were once not kept."""
 
     value: float
     sagas_per_second: float
+    throughputs: NotRequired[Annotated[list[float], Field(min_length=1)]]
+    latencies: NotRequired[Annotated[list[Views], Field(min_length=1)]]
 
 
 class Sample(Views):
@@ -162,12 +168,13 @@ class Stored(TypedDict, total=False):
 STORED = TypeAdapter(Stored)
 
 
-def keep(found: dict[str, Any], folder: Path = FOLDER) -> None:
-    """Put these parts in the place of earlier ones."""
+def keep(found: dict[str, Any], folder: Path = FOLDER, measured: Circumstances | None = None) -> None:
+    """Put these parts in the place of earlier ones; `measured` is here and now unless it is said."""
     folder.mkdir(exist_ok=True)
+    measured = measured or circumstances()
     stored = load(folder)
     for part, value in found.items():
-        stored[part] = {"measured": asdict(_circumstances()), "found": value}
+        stored[part] = {"measured": asdict(measured), "found": value}
     text = json.dumps(stored, indent=1) + "\n"
     STORED.validate_json(text, strict=True)
     (folder / "results.json").write_text(text)
@@ -197,14 +204,31 @@ def _not_ours(path: Path, why: str) -> StackError:
     )
 
 
-def _circumstances() -> Circumstances:
+def circumstances() -> Circumstances:
+    """Here and now."""
     return Circumstances(
         day=f"{datetime.now(UTC):%Y-%m-%d}",
         cores=os.cpu_count() or 1,
         processor=_processor(),
         memory_gb=round(psutil.virtual_memory().total / 2**30),
         python=platform.python_version(),
+        commit=_commit(),
     )
+
+
+def _commit() -> str:
+    """The documents do not count: an earlier part of the same results may have changed them."""
+    try:
+        commit = _git("rev-parse", "--short", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs")
+    except (OSError, subprocess.CalledProcessError):
+        return UNKNOWN
+    return f"{commit}, changed" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    command = ("git", "-C", str(PROJECT), *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _processor() -> str:

@@ -1,6 +1,5 @@
 """A soak: 80 % of capacity for minutes, while memory, tables and latency are looked at."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import Any
@@ -52,7 +51,6 @@ async def _tables(served: Served) -> dict[str, float]:
             connection = await asyncpg.connect(served.run.database(name))
             stack.push_async_callback(connection.close)
             rows += await connection.fetch(TABLES)
-    await asyncio.sleep(0)
 
     def total(column: str, start: str = "") -> float:
         return float(sum(row[column] for row in rows if row["relname"].startswith(start)))

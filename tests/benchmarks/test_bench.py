@@ -1,8 +1,10 @@
 """`clinic bench`, its page and its plots."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -64,6 +66,7 @@ def test_a_page_of_every_part_tells_ratios_and_draws_plots(tmp_path: Path) -> No
     assert "**0.50 ×** (0.50 to 0.50) the floor, and **20.0 ×** eventsourcing" in text
     assert "not quiet" not in text
     assert "**2.0 ×** as many as with a commit for each request" in text
+    assert "the one that ended after 0.7 minutes: p50 6 ms, p99 90 ms" in text
     assert "2 of 3 × 100" in text  # a run whose gate failed is left out
     for plot in folder.glob("*.svg"):
         ElementTree.fromstring(plot.read_text())
@@ -101,6 +104,44 @@ def test_there_is_no_ratio_where_no_round_of_both_counts(tmp_path: Path) -> None
     assert "| product | 1,000 | 1,000 to 1,000 | – |" in text
 
 
+def test_each_part_says_the_commit_that_was_measured(tmp_path: Path) -> None:
+    found = found_by_a_full_run()
+    now = results.circumstances()
+    results.keep(found, tmp_path, replace(now, commit="1a2b3c4"))
+    results.keep({"soak": found["soak"]}, tmp_path, replace(now, commit="5d6e7f8, changed"))
+    stored = results.load(tmp_path)
+    del stored["clinic"]["measured"]["commit"]  # as parts were stored before
+    (tmp_path / "results.json").write_text(json.dumps(stored))
+
+    text = page.text(results.load(tmp_path))
+
+    assert text.count(f"*Measured on {now.day}, commit 1a2b3c4: ") == len(found) - 2
+    assert text.count(f"*Measured on {now.day}, commit 5d6e7f8, changed: ") == 1
+    assert text.count(f"*Measured on {now.day}, of an unknown version: ") == 1
+
+
+def test_the_commit_is_that_of_the_code_and_marked_when_it_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "PROJECT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    commits = [results.circumstances().commit]
+    author = ("-c", "user.name=a", "-c", "user.email=a@b.example")
+    for name in ("code", "docs/page"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    for command in (("init",), ("add", "."), (*author, "commit", "-m", "Begin")):
+        subprocess.run(("git", *command), cwd=tmp_path, check=True, capture_output=True)
+    for name in ("docs/page", "code"):
+        (tmp_path / name).write_text("changed")
+        commits.append(results.circumstances().commit)
+
+    unknown, clean, changed = commits
+    assert unknown == "unknown"
+    assert re.fullmatch("[0-9a-f]{7,}", clean)
+    assert changed == f"{clean}, changed"
+
+
 SPOILT: list[tuple[str, Any]] = [
     ("soak", {}),
     ("head_to_head", {"measured": {}, "found": {}}),
@@ -112,6 +153,7 @@ SPOILT: list[tuple[str, Any]] = [
     ("latency.found.at", [{}]),
     ("per_record.found.bare", {"cpu_us": 1}),
     ("sweep.found.partitions", []),
+    ("sweep.found.partitions", [{"value": 1, "throughputs": []}]),
     ("soak.found.samples", []),
 ]
 
@@ -241,7 +283,9 @@ def test_a_run_whose_gate_fails_does_not_count() -> None:
 
 def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
-    assert percentile(list(range(1, 101)), 0.99) == 100
+    assert percentile(list(range(1, 101)), 0.99) == 99
+    assert percentile(list(range(1, 102)), 0.99) == 100
+    assert percentile([1.0, 2.0], 0.5) == 1.0
     assert percentile([], 0.5) == 0.0
 
 
@@ -255,6 +299,37 @@ def test_plots_place_points_between_the_axes() -> None:
     assert line.attrib["points"] == (
         f"{plots.LEFT}.0,{plots.HEIGHT - plots.BOTTOM}.0 {plots.WIDTH - plots.RIGHT}.0,{plots.TOP}.0"
     )
+
+
+def test_plots_join_the_least_and_the_most_of_a_span() -> None:
+    drawn = plots.lines("t", Axis("x"), Axis("y"), {"a": [(1, 2), (2, 3)]}, {"a": [(2, [3, 8, 1])]})
+
+    bottom, height = plots.HEIGHT - plots.BOTTOM, plots.HEIGHT - plots.TOP - plots.BOTTOM
+    assert f'"M{plots.WIDTH - plots.RIGHT}.0 {bottom - height / 8:.1f}V{plots.TOP}.0"' in drawn
+
+
+def test_the_sweep_tells_how_far_its_runs_lie_apart(tmp_path: Path) -> None:
+    results.keep(found_by_a_full_run(), tmp_path)
+
+    text = page.text(results.load(tmp_path))
+
+    assert "from 9 (8 to 11) to 216 (215 to 218) sagas/s (24.00 ×)" in text
+    assert "p99 to the view, at 10 orders/s, from 9 (4 to 90) to 9 (4 to 90) ms" in text
+
+
+def test_a_sweep_whose_runs_were_not_kept_says_so(tmp_path: Path) -> None:
+    found = found_by_a_full_run()
+    for n, point in enumerate(found["sweep"]["partitions"]):
+        point["rate"] = 100.0 + n
+        del point["throughputs"], point["latencies"]
+    results.keep(found, tmp_path)
+    page.write(tmp_path)
+
+    text = page.text(results.load(tmp_path))
+
+    assert "`clinic bench --sweep` tells it" in text
+    assert "from 9 to 216 sagas/s (24.00 ×)" in text
+    assert "at 100 to 101 orders/s, from 9 to 9 ms" in text
 
 
 def test_every_series_of_the_sweep_says_why() -> None:
@@ -274,7 +349,14 @@ def found_by_a_full_run() -> dict[str, Any]:
     load = {"per_second": 4_000.0, "p50_ms": 10.0, "p99_ms": 20.0, "requests": 1, "failures": 0}
     half = {**load, "per_second": 2_000.0}
     point = {"rate": 10.0, "p50_ms": 5.0, "p99_ms": 9.0, "http_p50_ms": 2.0, "http_p99_ms": 4.0, "watched": 9}
+
+    def swept(partitions: int) -> dict[str, Any]:
+        rate = 9.0 * partitions
+        figures = {"value": partitions, "sagas_per_second": rate, "throughputs": [rate, rate - 1, rate + 2]}
+        return {**point, **figures, "latencies": [point, {**point, "p99_ms": 90.0}, {**point, "p99_ms": 4.0}]}
+
     sample = {"memory_mb": 90.0, "dead_rows": 5.0, "dead_outbox_rows": 4.0, "vacuums": 2.0, "outbox_mb": 1.0}
+    slow = {2: {"p50_ms": 6.0, "p99_ms": 90.0}, 3: {"p50_ms": 7.0}}
     rates = {"product": 2_000.0, "floor": 4_000.0, "eventsourcing": 100.0, "dbos": 50.0}
     return {
         "head_to_head": {name: measured(name, rate) for name, rate in rates.items()},
@@ -286,10 +368,10 @@ def found_by_a_full_run() -> dict[str, Any]:
         },
         "per_record": {way: {"cpu_us": 9.0, "all": [9.0]} for way in ("product", "bare")},
         "clinic": {"POST /receptions": load},
-        "sweep": {"partitions": [{"value": n, "sagas_per_second": 9.0 * n, **point} for n in (1, 24)]},
+        "sweep": {"partitions": [swept(n) for n in (1, 24)]},
         "soak": {
             "minutes": 1,
             "rate": 80.0,
-            "samples": [{"seconds": 20.0 * n, **point, **sample} for n in range(1, 5)],
+            "samples": [{"seconds": 20.0 * n, **point, **sample} | slow.get(n, {}) for n in range(1, 5)],
         },
     }

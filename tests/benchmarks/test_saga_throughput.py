@@ -12,9 +12,26 @@ from tests.benchmarks.contenders import Contender, Floor, ProductVariant
 from tests.benchmarks.ground import Servers, fresh_run
 from tests.benchmarks.product import Product, books_of
 from tests.benchmarks.stopwatch import Result
-from tests.benchmarks.workload import Books
+from tests.benchmarks.workload import TABLES, Books, fill_seats, free_at_first
 
 SAGAS = 1_500
+ALL_ENDED = """
+insert into "order" (seat_id, quantity, customer, status, created_at, reason)
+select (n + 2) / 3, 3, 'customer ' || n, case n % 3 when 0 then 'cancelled' else 'confirmed' end, now(),
+    case n % 3 when 0 then 'not enough seats' end
+from generate_series(1, 300) n;
+insert into my_page (order_id, customer, seat_id, quantity, status, since, seat_name, reason, steps)
+select order_id, customer, seat_id, quantity, status, now(), 'Stalls ' || seat_id, reason,
+    jsonb_build_array(jsonb_build_object('status', 'placed'), jsonb_build_object('status', status))
+from "order";
+update seat set free = 0;
+"""
+SWAPPED = """
+update my_page p set status = o.status, reason = o.reason,
+    steps = jsonb_build_array(jsonb_build_object('status', 'placed'), jsonb_build_object('status', o.status))
+from (values (3, 4), (4, 3), (6, 5), (5, 6)) as swapped (one, other) join "order" o on o.order_id = other
+where p.order_id = one
+"""
 
 
 @pytest.mark.parametrize(
@@ -49,7 +66,31 @@ def test_a_run_that_loses_an_order_does_not_count(ground: Servers) -> None:
 
     assert len(wrong) == 3
     assert "seats are left" in wrong[0]
-    assert "my page shows" in wrong[1]
+    assert "my page shows other orders" in wrong[1]
+
+
+def test_orders_whose_ends_are_swapped_on_my_page_stand_in_the_gate(ground: Servers) -> None:
+    """As many of each end as there were, and the same sum of their numbers."""
+
+    async def measure() -> list[list[str]]:
+        async with fresh_run(ground, ["peer"]) as run:
+            connection = await asyncpg.connect(run.database("peer"))
+            try:
+                await connection.execute(";".join(TABLES.values()))
+                await fill_seats(connection, free_at_first(300))
+                await connection.execute(ALL_ENDED)
+                books = Books(connection, connection, connection)
+                before = await books.gate(300)
+                await connection.execute(SWAPPED)
+                return [before, await books.gate(300)]
+            finally:
+                await connection.close()
+
+    before, after = uvloop.run(measure())
+
+    assert before == []
+    (wrong,) = after
+    assert wrong.startswith("my page shows other orders")
 
 
 def test_a_process_that_is_killed_stands_in_the_gate(ground: Servers) -> None:
