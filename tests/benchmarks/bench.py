@@ -151,8 +151,15 @@ def _run(part: Any) -> Any:
     async def run() -> Any:
         task = asyncio.current_task()
         assert task
+
+        def end() -> None:
+            """Once: another signal would end the clearing up."""
+            if not task.cancelling():
+                typer.echo("Clearing up, which may take half a minute.", err=True)
+                task.cancel()
+
         for number in ENDS_ON:
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, end)
         with showing() as steps:
             async with servers() as on:
                 return await part(on, steps)
