@@ -8,7 +8,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
+from clinic_lib.local.child import Child, State
 from clinic_lib.local.database import create_databases, database_url
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
@@ -77,7 +78,7 @@ class Run:
 async def servers() -> AsyncIterator[Servers]:
     """Those of the environment, or our own while the block lasts; their data goes with them.
 
-    Raises `StackError`, in a group, when one does not serve.
+    Raises `StackError`, in a group, when one does not serve, and alone as soon as one of our own dies.
     """
     project = read_project(PROJECT)
     assert project
@@ -95,15 +96,34 @@ async def servers() -> AsyncIterator[Servers]:
             processes = {KAFKA_PID: ours.get("kafka"), POSTGRESQL_PID: ours.get("postgresql")}
             started = {name: str(child.pid) for name, child in processes.items() if child}
             os.environ |= started  # the stopwatch may run in this process
-            yield Servers(
-                infrastructure.kafka_bootstrap_servers,
-                infrastructure.server_url,
-                ours["postgresql"].log if "postgresql" in ours else None,
-                folder.kafka if "kafka" in ours else None,
-                started,
-            )
+            async with _need_alive(ours.values()):
+                yield Servers(
+                    infrastructure.kafka_bootstrap_servers,
+                    infrastructure.server_url,
+                    ours["postgresql"].log if "postgresql" in ours else None,
+                    folder.kafka if "kafka" in ours else None,
+                    started,
+                )
         finally:
             await in_full(_end(infrastructure, folder))
+
+
+@asynccontextmanager
+async def _need_alive(children: Collection[Child]) -> AsyncIterator[None]:
+    """Ends the block as soon as a server ends by itself, with a `StackError`."""
+    try:
+        async with asyncio.timeout(None) as block:
+            for child in children:
+                child.on_death = lambda: block.reschedule(0)
+            yield
+    except Exception as exc:  # whatever the block says of it, that is why
+        for child in children:
+            if child.state is State.DEAD:
+                raise StackError(
+                    f"{child.program.name}, which was started for this run, died ({child.detail}), so the run is over "
+                    f"and nothing was written. The last lines of its log:\n{child.tail()}"
+                ) from exc
+        raise
 
 
 async def _end(infrastructure: Infrastructure, folder: ClinicFolder) -> None:

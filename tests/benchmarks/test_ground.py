@@ -17,6 +17,7 @@ from tests.benchmarks.contenders import Floor
 from tests.benchmarks.ground import Run, Servers, fresh_run, in_full
 from tests.benchmarks.product import SERVICES
 from tests.benchmarks.steps import Steps
+from tests.benchmarks.stopwatch import KAFKA_PID
 
 MEMBER = """
 import asyncio, sys
@@ -89,6 +90,26 @@ def test_only_the_first_signal_ends_a_run_and_says_that_it_clears_up(
     assert len(runs) == 2
     assert asyncio.run(left_by(runs[0])) == []
     assert capsys.readouterr().err.count("Clearing up, which may take half a minute.") == 1
+
+
+def test_a_run_is_over_when_a_server_of_its_own_dies(
+    monkeypatch: pytest.MonkeyPatch, postgresql_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgresql_url)
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.setenv(KAFKA_PID, "")
+    clearing = []
+
+    async def part(on: Servers, steps: Steps) -> None:
+        assert on.kafka_data
+        clearing.append(on.kafka_data.parents[1])
+        os.kill(int(on.processes[KAFKA_PID]), signal.SIGKILL)
+        await asyncio.sleep(60)
+
+    with pytest.raises(StackError, match=r"kafka, which was started for this run, died \(signal SIGKILL\)"):
+        bench._run(part)
+
+    assert not clearing[0].exists()
 
 
 def test_what_is_cancelled_while_it_clears_up_clears_up_first() -> None:
