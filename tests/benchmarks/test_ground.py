@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from clinic_lib.local.database import create_databases
 from clinic_lib.local.errors import StackError
 from tests.benchmarks import bench
 from tests.benchmarks.alone import make_topic
@@ -110,6 +111,11 @@ def test_a_run_is_over_when_a_server_of_its_own_dies(
         bench._run(part)
 
     assert not clearing[0].exists()
+
+
+def test_a_database_address_at_which_kafka_is_is_refused_with_a_reason(ground: Servers) -> None:
+    with pytest.raises(StackError, match=r"can't be made at DATABASE_URL: \w+.*\.$"):
+        asyncio.run(create_databases(f"postgresql://postgres@{ground.kafka}/postgres", ["order"]))
 
 
 def test_what_is_cancelled_while_it_clears_up_clears_up_first() -> None:
