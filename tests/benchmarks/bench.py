@@ -8,6 +8,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +44,12 @@ ENDS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Part = Callable[[Servers, Steps], Awaitable[dict[str, Any]]]
 
 
+def _finite(minutes: float | None) -> float | None:
+    if minutes is not None and not isfinite(minutes):
+        raise typer.BadParameter(f"{minutes} is not a number of minutes.")
+    return minutes
+
+
 @app.command()
 def bench(
     *,
@@ -53,10 +60,22 @@ def bench(
     growth: Annotated[bool, typer.Option("--sweep", help="How it grows, instead.")] = False,
     soaked: Annotated[
         float | None,
-        typer.Option("--soak", metavar="MINUTES", min=0.5, help="So long at 80 % of capacity, instead."),
+        typer.Option(
+            "--soak",
+            metavar="MINUTES",
+            min=0.5,
+            callback=_finite,
+            help="So long at 80 % of capacity, instead.",
+        ),
     ] = None,
     render: Annotated[bool, typer.Option("--render", help="Write the page from the stored results.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each runs; medians are told.")] = ROUNDS,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"How often each runs, otherwise {ROUNDS} times; alone or with --quick. Medians are told.",
+        ),
+    ] = None,
 ) -> None:
     """Measure the library on real Kafka and PostgreSQL: sagas a second, their cost and latency.
 
@@ -67,8 +86,16 @@ def bench(
         raise StackError("Say one of --quick, --sweep, --soak and --render.")
     if as_json and not quick:
         raise StackError("--json goes with --quick; the full results are in docs/benchmarks/results.json.")
+    if rounds and (growth or soaked or render):
+        raise StackError(
+            "--rounds goes with --quick or alone; the sweep has rounds of its own, a soak has none."
+        )
     if not (growth or soaked or render) and not peers_are_installed():
-        raise StackError("The libraries that we compare with are not installed: run scripts/install peers.")
+        raise StackError(
+            "The libraries that we compare with are not installed, or not those of requirements/peers.lock: "
+            "run scripts/install peers."
+        )
+    rounds = rounds or ROUNDS
     if quick:
         raise typer.Exit(
             _tell(_run(lambda on, steps: head_to_head.measure(on, steps, QUICK, rounds)), as_json=as_json)

@@ -140,7 +140,7 @@ def _sweep(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _soak(found: Mapping[str, Any]) -> Iterator[str]:
-    samples = found["samples"]
+    minutes, samples = found["minutes"], found["samples"]
     half = len(samples) // 2
 
     def both(name: str) -> str:
@@ -151,8 +151,8 @@ def _soak(found: Mapping[str, Any]) -> Iterator[str]:
     yield "## A soak"
     yield ""
     yield (
-        f"{found['minutes']:g} minutes at {found['rate']:,.0f} sagas/s, 80 % of the capacity over HTTP. "
-        f"First and second half, medians: "
+        f"{minutes:g} {'minute' if minutes == 1 else 'minutes'} at {found['rate']:,.0f} sagas/s, "
+        "80 % of the capacity over HTTP. First and second half, medians: "
         f"memory {both('memory_mb')} MB, p50 to the view {both('p50_ms')} ms, p99 {both('p99_ms')} ms, dead rows "
         f"{both('dead_rows')}, outbox {both('outbox_mb')} MB. Autovacuum came {samples[-1]['vacuums']:,.0f} times. "
         f"The worst of {len(samples)} slices was the one that ended after {worst['seconds'] / 60:.1f} minutes: "

@@ -13,8 +13,8 @@ import pytest
 
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
-from tests.benchmarks import bench, capacity, ground, growth, page, plots, results
-from tests.benchmarks.contenders import PEERS
+from tests.benchmarks import bench, capacity, ground, growth, page, plots, results, soak
+from tests.benchmarks.contenders import PEERS, peers_are_installed
 from tests.benchmarks.ground import PROJECT
 from tests.benchmarks.head_to_head import Measured
 from tests.benchmarks.load import percentile
@@ -43,6 +43,9 @@ def test_help_names_every_way_to_run_it() -> None:
     [
         (("--quick", "--sweep"), "Say one of --quick, --sweep, --soak and --render."),
         (("--json",), "--json goes with --quick"),
+        (("--render", "--rounds", "3"), "--rounds goes with --quick or alone"),
+        (("--sweep", "--rounds", "3"), "--rounds goes with --quick or alone"),
+        (("--soak", "1", "--rounds", "3"), "--rounds goes with --quick or alone"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(arguments: tuple[str, ...], sentence: str) -> None:
@@ -50,6 +53,37 @@ def test_options_that_contradict_each_other_are_refused(arguments: tuple[str, ..
 
     assert refused.returncode == 1
     assert refused.stderr.startswith(sentence)
+
+
+@pytest.mark.parametrize("minutes", ["inf", "nan", "0.4", "-inf"])
+def test_a_soak_lasts_a_number_of_minutes(minutes: str) -> None:
+    refused = clinic_bench("--soak", minutes)
+
+    assert refused.returncode == 2
+    assert "Invalid value for '--soak'" in refused.stderr
+
+
+def test_a_soak_s_slices_are_as_long_together_as_was_asked_for() -> None:
+    for minutes, slices in ((0.5, 2), (1, 3), (1.1, 3), (10, 30)):
+        number, seconds = soak.slices_of(minutes)
+
+        assert number == slices
+        assert number * seconds == pytest.approx(minutes * 60)
+
+
+def test_peers_count_as_installed_when_the_lock_s_mark_is_there(tmp_path: Path) -> None:
+    """As scripts/install writes it."""
+    for name in ("requirements/peers.lock", "pyproject.toml", ".venv-peers/bin/python"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".venv-peers/bin/python").chmod(0o755)
+    half = peers_are_installed(tmp_path)
+    write_mark = "cat requirements/peers.lock pyproject.toml | cksum >.venv-peers/installed-peers"
+    subprocess.run(write_mark, shell=True, cwd=tmp_path, check=True)
+    whole = peers_are_installed(tmp_path)
+    (tmp_path / "requirements/peers.lock").write_text("newer")
+
+    assert (half, whole, peers_are_installed(tmp_path)) == (False, True, False)
 
 
 def test_the_page_is_the_one_that_the_stored_results_make() -> None:
@@ -66,6 +100,7 @@ def test_a_page_of_every_part_tells_ratios_and_draws_plots(tmp_path: Path) -> No
     assert "**0.50 ×** (0.50 to 0.50) the floor, and **20.0 ×** eventsourcing" in text
     assert "not quiet" not in text
     assert "**2.0 ×** as many as with a commit for each request" in text
+    assert "\n1 minute at 80 sagas/s" in text
     assert "the one that ended after 0.7 minutes: p50 6 ms, p99 90 ms" in text
     assert "2 of 3 × 100" in text  # a run whose gate failed is left out
     for plot in folder.glob("*.svg"):
