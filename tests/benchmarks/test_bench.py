@@ -4,9 +4,9 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -17,7 +17,7 @@ from tests.benchmarks import bench, capacity, ground, growth, page, plots, resul
 from tests.benchmarks.contenders import PEERS, peers_are_installed
 from tests.benchmarks.ground import PROJECT
 from tests.benchmarks.head_to_head import Measured
-from tests.benchmarks.load import percentile
+from tests.benchmarks.load import Load, percentile
 from tests.benchmarks.plots import Axis
 from tests.benchmarks.stopwatch import Result
 from tests.benchmarks.workload import RunError
@@ -190,6 +190,32 @@ SPOILT: list[tuple[str, Any]] = [
     ("sweep.found.partitions", []),
     ("sweep.found.partitions", [{"value": 1, "throughputs": []}]),
     ("soak.found.samples", []),
+    ("foo", 1),
+    ("latency.found.foo", 1),
+    ("latency.measured.foo", 1),
+    ("latency.measured.cores", -2),
+    ("latency.found.capacity", float("nan")),
+    ("latency.found.capacity", float("inf")),
+    ("latency.found.capacity", -1.0),
+    ("latency.found.capacity", 1e300),
+    ("latency.found.capacity", 10**400),
+    ("http_commands.found.each.many.per_second", 0.0),
+    ("http_commands.found.each.many.per_second", 5e-324),
+    ("http_commands.found.none.many.per_second", 0.0),
+    ("http_commands.found.each.one.p50_ms", 0.0),
+    ("per_record.found.bare.cpu_us", 0.0),
+    ("head_to_head.found.floor.results.0.sagas_per_second", 0.0),
+    ("head_to_head.found.product.results.1.sagas_per_second", 0.0),
+    ("head_to_head.found.dbos.results.0.sagas_per_second", 0.0),
+    ("sweep.found.partitions.0.sagas_per_second", 0.0),
+    ("sweep.found.partitions.0.value", 0),
+    ("sweep.found.colours", []),
+    *(
+        (f"{place}.foo", 1)
+        for place in ("sweep.found.partitions.0", "soak.found.samples.0", "soak.found", "soak")
+    ),
+    ("clinic.found.GET /", {"per_second": 1.0, "p50_ms": 1.0, "p99_ms": 1.0}),
+    ("soak.found.minutes", 0.0),
 ]
 
 
@@ -207,19 +233,27 @@ def test_results_that_are_not_ours_are_refused_and_the_page_stays(
     with pytest.raises(StackError, match=r"results\.json is not what clinic bench writes \(") as refused:
         page.write(folder)
 
-    assert f"({place.partition('.')[0]}." in str(refused.value)
+    assert f"({place.partition('.')[0]}" in str(refused.value)
     assert (tmp_path / "benchmarks.md").read_text() == "as it was"
 
 
-def spoil(stored: dict[str, Any], place: str, value: Any) -> None:
+def spoil(stored: Any, place: str, value: Any) -> None:
     """Put `value` at the place, or take away what is there."""
     *path, last = place.split(".")
     for name in path:
-        stored = stored[name]
+        stored = stored[int(name) if name.isdecimal() else name]
     if value is None:
         del stored[last]
     else:
         stored[last] = value
+
+
+def test_the_fields_that_are_stored_are_those_that_are_measured() -> None:
+    load = Load(1.0, [1.0]).to_json()
+
+    assert set(results.Run.__annotations__) == {field.name for field in fields(Result)}
+    assert set(results.Contender.__annotations__) == {field.name for field in fields(Measured)} | {"gate"}
+    assert set(results.Percentiles.__annotations__) == load.keys()
 
 
 @pytest.mark.parametrize("spoilt", ["", "{", "[]", "null"])
@@ -336,6 +370,12 @@ def test_plots_place_points_between_the_axes() -> None:
     )
 
 
+def test_bars_of_one_power_of_ten_have_an_axis() -> None:
+    drawn = plots.bars("t", Axis("y", logarithmic=True), {"a": 1000, "b": 1000})
+
+    ElementTree.fromstring(drawn)
+
+
 def test_plots_join_the_least_and_the_most_of_a_span() -> None:
     drawn = plots.lines("t", Axis("x"), Axis("y"), {"a": [(1, 2), (2, 3)]}, {"a": [(2, [3, 8, 1])]})
 
@@ -370,7 +410,7 @@ def test_a_sweep_whose_runs_were_not_kept_says_so(tmp_path: Path) -> None:
 def test_every_series_of_the_sweep_says_why() -> None:
     from tests.benchmarks.sweep import SERIES  # noqa: PLC0415 - beside the only use
 
-    assert growth.WHY.keys() == SERIES.keys()
+    assert growth.WHY.keys() == SERIES.keys() == set(get_args(growth.Series))
 
 
 def found_by_a_full_run() -> dict[str, Any]:
