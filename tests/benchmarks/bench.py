@@ -6,7 +6,9 @@ clinic under load. The results go to docs/benchmarks/results.json; docs/benchmar
 
 import asyncio
 import json
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -19,6 +21,7 @@ from clinic_lib.local.control_server import problems
 from clinic_lib.local.errors import StackError
 from tests.benchmarks import (
     clinic_load,
+    files,
     head_to_head,
     http_commands,
     latency,
@@ -34,7 +37,7 @@ from tests.benchmarks.head_to_head import FULL, QUICK, Measured
 from tests.benchmarks.steps import Steps, showing
 from tests.benchmarks.workload import RunError
 
-__all__ = ["keep", "main", "need_counted"]
+__all__ = ["keep", "main", "need_counted", "need_writable"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -82,15 +85,9 @@ def bench(
     Servers are started for it, or KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name some. `scripts/install peers`
     installs the libraries that it is compared with. On a busy machine the figures say little.
     """
-    if sum((quick, growth, soaked is not None, render)) > 1:
-        raise StackError("Say one of --quick, --sweep, --soak and --render.")
-    if as_json and not quick:
-        raise StackError("--json goes with --quick; the full results are in docs/benchmarks/results.json.")
-    if rounds and (growth or soaked or render):
-        raise StackError(
-            "--rounds goes with --quick or alone; the sweep has rounds of its own, a soak has none."
-        )
-    if not (growth or soaked or render) and not peers_are_installed():
+    instead = (growth, soaked is not None, render)
+    _need_consistent(instead, quick=quick, as_json=as_json, rounds=rounds)
+    if not any(instead) and not peers_are_installed():
         raise StackError(
             "The libraries that we compare with are not installed, or not those of requirements/peers.lock: "
             "run scripts/install peers."
@@ -103,6 +100,7 @@ def bench(
     stored = results.load()  # a file that can't be read is said before a quarter of an hour, not after it
     if render and not stored:
         raise StackError(f"There is nothing in {results.FOLDER} to render yet: run clinic bench.")
+    need_writable()
     found, measured = {}, results.circumstances()  # the code may be changed while it is measured
     if growth:
         found = _run(sweep.measure)
@@ -111,6 +109,19 @@ def bench(
     elif not render:
         found = _run(lambda on, steps: _everything(on, steps, rounds))
     keep(found, measured=measured)
+
+
+def _need_consistent(instead: Sequence[bool], *, quick: bool, as_json: bool, rounds: int | None) -> None:
+    if sum((quick, *instead)) > 1:
+        raise StackError("Say one of --quick, --sweep, --soak and --render.")
+    if as_json and not quick:
+        raise StackError("--json goes with --quick; the full results are in docs/benchmarks/results.json.")
+    if rounds and any(instead):
+        raise StackError(
+            "--rounds goes with --quick or alone; the sweep has rounds of its own, a soak has none."
+        )
+    if quick and sys.stdout is None:
+        raise StackError("There is no standard output to tell the figures on.")
 
 
 def main(arguments: list[str]) -> int:
@@ -123,11 +134,25 @@ def keep(
     found: dict[str, Any], folder: Path = results.FOLDER, measured: results.Circumstances | None = None
 ) -> None:
     """Store what was found and write the page. Raises `StackError` for runs that do not count, when it is written."""
-    results.keep(found, folder, measured)
-    page.write(folder)
+    try:
+        results.keep(found, folder, measured)
+    except OSError as exc:
+        raise StackError(f"The results can't be written, so nothing was: {exc}.") from exc
+    try:
+        page.write(folder)
+    except OSError as exc:
+        raise StackError(
+            f"{folder / results.NAME} is written, but not its page with all plots: {exc}. "
+            "When that is mended, `clinic bench --render` writes them."
+        ) from exc
     Console(stderr=True).print(f"written: {folder.parent / page.PAGE.name}")
     if failed := _failures({name: each["gate"] for name, each in found.get("head_to_head", {}).items()}):
         raise StackError(f"Runs that do not count: {failed}")
+
+
+def need_writable(folder: Path = results.FOLDER) -> None:
+    """Raises `StackError` when `keep` would fail."""
+    files.need_writable([folder / results.NAME, folder.parent / page.PAGE.name, *folder.glob("*.svg")])
 
 
 def need_counted(measured: Mapping[str, Measured]) -> None:
@@ -163,13 +188,18 @@ def _tell(measured: dict[str, Measured], *, as_json: bool) -> int:
         "peers": {name: round(each.sagas_per_second) for name, each in measured.items() if name in PEERS},
         "gate": gate or "passed",
     }
-    if as_json:
-        typer.echo(json.dumps(told))
-    else:
-        for name, each in measured.items():
-            typer.echo(f"{name:<30}{each.sagas_per_second:>10,.0f} sagas/s")
-        typer.echo(f"gate: {told['gate']}")
+    lines = [f"{name:<30}{each.sagas_per_second:>10,.0f} sagas/s" for name, each in measured.items()]
+    _print(json.dumps(told) if as_json else "\n".join([*lines, f"gate: {told['gate']}"]))
     return int(bool(gate))
+
+
+def _print(text: str) -> None:
+    """Raises `StackError` when nobody can read it."""
+    try:
+        print(text, flush=True)
+    except OSError as exc:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more when it ends
+        raise StackError(f"The figures can't be told on standard output: {exc.strerror}.") from None
 
 
 def _run(part: Any) -> Any:

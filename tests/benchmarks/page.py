@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks import capacity, comparison, growth, plots, rates, results
+from tests.benchmarks import capacity, comparison, files, growth, plots, rates, results
 from tests.benchmarks.plots import Axis
 from tests.benchmarks.tables import table
 from tests.benchmarks.workload import RECORDS
@@ -25,12 +25,12 @@ inboxes and outboxes we know, also inboxes complete and outboxes empty.
 
 
 def write(folder: Path = results.FOLDER) -> None:
-    """The page beside `folder`, and the plots in it. Raises `StackError` for results that are not ours."""
+    """The page beside `folder`, its plots in it. Raises `OSError`, and `StackError` for results that are not ours."""
     stored = results.load(folder)
     page, made = text(stored), _plots(stored)
-    (folder.parent / PAGE.name).write_text(page)
+    files.write(folder.parent / PAGE.name, page)
     for name, plot in made.items():
-        (folder / f"{name}.svg").write_text(plot)
+        files.write(folder / f"{name}.svg", plot)
 
 
 def text(stored: Mapping[str, Any]) -> str:

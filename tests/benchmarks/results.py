@@ -15,12 +15,14 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from typing_extensions import TypedDict
 
 from clinic_lib.local.errors import StackError
+from tests.benchmarks import files
 from tests.benchmarks.ground import PROJECT
 from tests.benchmarks.growth import Series
 
-__all__ = ["FOLDER", "UNKNOWN", "Circumstances", "circumstances", "keep", "load"]
+__all__ = ["FOLDER", "NAME", "UNKNOWN", "Circumstances", "circumstances", "keep", "load"]
 
 FOLDER = PROJECT / "docs" / "benchmarks"
+NAME = "results.json"
 
 UNKNOWN = "unknown"
 Found = TypeVar("Found")
@@ -211,7 +213,7 @@ STORED = TypeAdapter(Stored)
 
 
 def keep(found: dict[str, Any], folder: Path = FOLDER, measured: Circumstances | None = None) -> None:
-    """Put these parts in the place of earlier ones; `measured` is here and now unless it is said."""
+    """Put these parts in the place of earlier ones; `measured` is here and now unless it is said. Raises `OSError`."""
     folder.mkdir(exist_ok=True)
     measured = measured or circumstances()
     stored = load(folder)
@@ -219,12 +221,12 @@ def keep(found: dict[str, Any], folder: Path = FOLDER, measured: Circumstances |
         stored[part] = {"measured": asdict(measured), "found": value}
     text = json.dumps(stored, indent=1) + "\n"
     STORED.validate_json(text, strict=True)
-    (folder / "results.json").write_text(text)
+    files.write(folder / NAME, text)
 
 
 def load(folder: Path = FOLDER) -> dict[str, Any]:
     """By part; nothing where nothing was measured yet. Raises `StackError` for a file that is not ours."""
-    path = folder / "results.json"
+    path = folder / NAME
     if not path.exists():
         return {}
     try:
