@@ -224,6 +224,8 @@ def _run(part: Any) -> Any:
     try:
         return asyncio.run(run())
     except asyncio.CancelledError:
+        for number in ENDS_ON:
+            signal.signal(number, signal.SIG_IGN)  # the process ends with its own sentence and exit code
         raise StackError("Ended before it was done; nothing was written.") from None
     except TROUBLE as exc:
         raise StackError(

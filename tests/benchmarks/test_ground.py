@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import Iterator
 
 import asyncpg
 import pytest
@@ -66,6 +67,16 @@ def test_a_group_whose_member_was_killed_goes_when_its_session_is_over(ground: S
     assert asyncio.run(measure()) == []
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Handled afterwards as before."""
+    before = {number: signal.getsignal(number) for number in bench.ENDS_ON}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals")
 def test_only_the_first_signal_ends_a_run_and_says_that_it_clears_up(
     ground: Servers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,6 +98,7 @@ def test_only_the_first_signal_ends_a_run_and_says_that_it_clears_up(
 
     with pytest.raises(StackError, match=r"Ended before it was done; nothing was written\."):
         bench._run(part)
+    os.kill(os.getpid(), signal.SIGTERM)
 
     assert len(runs) == 2
     assert asyncio.run(left_by(runs[0])) == []
