@@ -41,6 +41,8 @@ class Child:
         self.program = program
         self.log = log
         self.state = State.STOPPED
+        self.on_death = self._advise
+        """Called when it has ended by itself after it served."""
         self._say = say
         self._starting = asyncio.Lock()
         self._stop_signal = signal.SIGTERM
@@ -127,9 +129,12 @@ class Child:
         if self.state is State.DRAINING:
             self.state = State.STOPPED
             return
-        if self.state is State.RUNNING:
-            self._say(f"died ({self._end()}): `clinic start {self.program.name}` starts it again")
-        self.state = State.DEAD
+        served, self.state = self.state is State.RUNNING, State.DEAD
+        if served:
+            self.on_death()
+
+    def _advise(self) -> None:
+        self._say(f"died ({self._end()}): `clinic start {self.program.name}` starts it again")
 
     async def _serve(self) -> None:
         assert self._ended

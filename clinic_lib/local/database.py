@@ -43,5 +43,5 @@ async def create_databases(server_url: str, databases: Iterable[str]) -> None:
             await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         raise StackError(
-            f"The services' databases can't be made at DATABASE_URL: {exc or type(exc).__name__}."
+            f"The services' databases can't be made at DATABASE_URL: {str(exc) or type(exc).__name__}."
         ) from exc

@@ -4,7 +4,7 @@ import asyncio
 import ctypes
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
 from clinic_lib.local.program import Say
@@ -26,7 +26,13 @@ async def problem_of(
 ) -> str | None:
     """Runs a command to its end, and tells each line of its output: what it complains of when it fails."""
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=folder, user=user, stdout=PIPE, stderr=PIPE, preexec_fn=die_with_parent
+        *command,
+        cwd=folder,
+        user=user,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        preexec_fn=die_with_parent,
     )
     assert process.stderr
     try:

@@ -6,8 +6,11 @@ clinic under load. The results go to docs/benchmarks/results.json; docs/benchmar
 
 import asyncio
 import json
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +21,7 @@ from clinic_lib.local.control_server import problems
 from clinic_lib.local.errors import StackError
 from tests.benchmarks import (
     clinic_load,
+    files,
     head_to_head,
     http_commands,
     latency,
@@ -33,7 +37,7 @@ from tests.benchmarks.head_to_head import FULL, QUICK, Measured
 from tests.benchmarks.steps import Steps, showing
 from tests.benchmarks.workload import RunError
 
-__all__ = ["keep", "main", "need_counted"]
+__all__ = ["keep", "main", "need_counted", "need_writable"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,6 +45,12 @@ ROUNDS = 5
 ENDS_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Part = Callable[[Servers, Steps], Awaitable[dict[str, Any]]]
+
+
+def _finite(minutes: float | None) -> float | None:
+    if minutes is not None and not isfinite(minutes):
+        raise typer.BadParameter(f"{minutes} is not a number of minutes.")
+    return minutes
 
 
 @app.command()
@@ -53,22 +63,36 @@ def bench(
     growth: Annotated[bool, typer.Option("--sweep", help="How it grows, instead.")] = False,
     soaked: Annotated[
         float | None,
-        typer.Option("--soak", metavar="MINUTES", min=0.5, help="So long at 80 % of capacity, instead."),
+        typer.Option(
+            "--soak",
+            metavar="MINUTES",
+            min=0.5,
+            callback=_finite,
+            help="So long at 80 % of capacity, instead.",
+        ),
     ] = None,
     render: Annotated[bool, typer.Option("--render", help="Write the page from the stored results.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each runs; medians are told.")] = ROUNDS,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"How often each runs, otherwise {ROUNDS} times; alone or with --quick. Medians are told.",
+        ),
+    ] = None,
 ) -> None:
     """Measure the library on real Kafka and PostgreSQL: sagas a second, their cost and latency.
 
     Servers are started for it, or KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name some. `scripts/install peers`
     installs the libraries that it is compared with. On a busy machine the figures say little.
     """
-    if sum((quick, growth, soaked is not None, render)) > 1:
-        raise StackError("Say one of --quick, --sweep, --soak and --render.")
-    if as_json and not quick:
-        raise StackError("--json goes with --quick; the full results are in docs/benchmarks/results.json.")
-    if not (growth or soaked or render) and not peers_are_installed():
-        raise StackError("The libraries that we compare with are not installed: run scripts/install peers.")
+    instead = (growth, soaked is not None, render)
+    _need_consistent(instead, quick=quick, as_json=as_json, rounds=rounds)
+    if not any(instead) and not peers_are_installed():
+        raise StackError(
+            "The libraries that we compare with are not installed, or not those of requirements/peers.lock: "
+            "run scripts/install peers."
+        )
+    rounds = rounds or ROUNDS
     if quick:
         raise typer.Exit(
             _tell(_run(lambda on, steps: head_to_head.measure(on, steps, QUICK, rounds)), as_json=as_json)
@@ -76,6 +100,7 @@ def bench(
     stored = results.load()  # a file that can't be read is said before a quarter of an hour, not after it
     if render and not stored:
         raise StackError(f"There is nothing in {results.FOLDER} to render yet: run clinic bench.")
+    need_writable()
     found, measured = {}, results.circumstances()  # the code may be changed while it is measured
     if growth:
         found = _run(sweep.measure)
@@ -84,6 +109,19 @@ def bench(
     elif not render:
         found = _run(lambda on, steps: _everything(on, steps, rounds))
     keep(found, measured=measured)
+
+
+def _need_consistent(instead: Sequence[bool], *, quick: bool, as_json: bool, rounds: int | None) -> None:
+    if sum((quick, *instead)) > 1:
+        raise StackError("Say one of --quick, --sweep, --soak and --render.")
+    if as_json and not quick:
+        raise StackError("--json goes with --quick; the full results are in docs/benchmarks/results.json.")
+    if rounds and any(instead):
+        raise StackError(
+            "--rounds goes with --quick or alone; the sweep has rounds of its own, a soak has none."
+        )
+    if quick and sys.stdout is None:
+        raise StackError("There is no standard output to tell the figures on.")
 
 
 def main(arguments: list[str]) -> int:
@@ -96,11 +134,25 @@ def keep(
     found: dict[str, Any], folder: Path = results.FOLDER, measured: results.Circumstances | None = None
 ) -> None:
     """Store what was found and write the page. Raises `StackError` for runs that do not count, when it is written."""
-    results.keep(found, folder, measured)
-    page.write(folder)
+    try:
+        results.keep(found, folder, measured)
+    except OSError as exc:
+        raise StackError(f"The results can't be written, so nothing was: {exc}.") from exc
+    try:
+        page.write(folder)
+    except OSError as exc:
+        raise StackError(
+            f"{folder / results.NAME} is written, but not its page with all plots: {exc}. "
+            "When that is mended, `clinic bench --render` writes them."
+        ) from exc
     Console(stderr=True).print(f"written: {folder.parent / page.PAGE.name}")
     if failed := _failures({name: each["gate"] for name, each in found.get("head_to_head", {}).items()}):
         raise StackError(f"Runs that do not count: {failed}")
+
+
+def need_writable(folder: Path = results.FOLDER) -> None:
+    """Raises `StackError` when `keep` would fail."""
+    files.need_writable([folder / results.NAME, folder.parent / page.PAGE.name, *folder.glob("*.svg")])
 
 
 def need_counted(measured: Mapping[str, Measured]) -> None:
@@ -136,13 +188,18 @@ def _tell(measured: dict[str, Measured], *, as_json: bool) -> int:
         "peers": {name: round(each.sagas_per_second) for name, each in measured.items() if name in PEERS},
         "gate": gate or "passed",
     }
-    if as_json:
-        typer.echo(json.dumps(told))
-    else:
-        for name, each in measured.items():
-            typer.echo(f"{name:<30}{each.sagas_per_second:>10,.0f} sagas/s")
-        typer.echo(f"gate: {told['gate']}")
+    lines = [f"{name:<30}{each.sagas_per_second:>10,.0f} sagas/s" for name, each in measured.items()]
+    _print(json.dumps(told) if as_json else "\n".join([*lines, f"gate: {told['gate']}"]))
     return int(bool(gate))
+
+
+def _print(text: str) -> None:
+    """Raises `StackError` when nobody can read it."""
+    try:
+        print(text, flush=True)
+    except OSError as exc:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more when it ends
+        raise StackError(f"The figures can't be told on standard output: {exc.strerror}.") from None
 
 
 def _run(part: Any) -> Any:
@@ -151,8 +208,15 @@ def _run(part: Any) -> Any:
     async def run() -> Any:
         task = asyncio.current_task()
         assert task
+
+        def end() -> None:
+            """Once: another signal would end the clearing up."""
+            if not task.cancelling():
+                typer.echo("Clearing up, which may take half a minute.", err=True)
+                task.cancel()
+
         for number in ENDS_ON:
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, end)
         with showing() as steps:
             async with servers() as on:
                 return await part(on, steps)
@@ -160,6 +224,8 @@ def _run(part: Any) -> Any:
     try:
         return asyncio.run(run())
     except asyncio.CancelledError:
+        for number in ENDS_ON:
+            signal.signal(number, signal.SIG_IGN)  # the process ends with its own sentence and exit code
         raise StackError("Ended before it was done; nothing was written.") from None
     except TROUBLE as exc:
         raise StackError(

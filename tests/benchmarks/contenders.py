@@ -3,8 +3,9 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,10 @@ from tests.benchmarks.stopwatch import Result
 from tests.benchmarks.workers import ending
 from tests.benchmarks.workload import RECORDS, RunError
 
-__all__ = ["PEERS", "TROUBLE", "Contender", "Floor", "Peer", "ProductVariant"]
+__all__ = ["PEERS", "TROUBLE", "Contender", "Floor", "Peer", "ProductVariant", "peers_are_installed"]
 
-PEERS_PYTHON = PROJECT / ".venv-peers" / "bin" / "python"
+PEERS_PYTHON = Path(".venv-peers", "bin", "python")
+"""In the project."""
 PEERS = {
     "python-cqrs": "python_cqrs",
     "dbos": "dbos_peer",
@@ -89,6 +91,7 @@ class Script:
             *arguments,
             cwd=PROJECT,
             env=environment(run.environment),
+            stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
             start_new_session=True,
@@ -119,9 +122,17 @@ def Floor() -> Script:  # noqa: N802 - it makes one
 def Peer(name: str) -> Script:  # noqa: N802 - it makes one
     """The workload with another library, out of its own environment."""
     return Script(
-        name, (str(PEERS_PYTHON), "-m", f"tests.benchmarks.peers.{PEERS[name]}", "{sagas}"), ("peer",)
+        name,
+        (str(PROJECT / PEERS_PYTHON), "-m", f"tests.benchmarks.peers.{PEERS[name]}", "{sagas}"),
+        ("peer",),
     )
 
 
-def peers_are_installed() -> bool:
-    return os.access(Path(PEERS_PYTHON), os.X_OK)
+def peers_are_installed(project: Path = PROJECT) -> bool:
+    """Whether `scripts/install peers`, whose mark this compares, has nothing to do."""
+    lock, mark = project / "requirements" / "peers.lock", project / ".venv-peers" / "installed-peers"
+    if not os.access(project / PEERS_PYTHON, os.X_OK) or not mark.exists():
+        return False
+    content = lock.read_bytes() + (project / "pyproject.toml").read_bytes()
+    fingerprint = subprocess.run(["cksum"], input=content, capture_output=True, check=True).stdout
+    return mark.read_bytes().strip() == fingerprint.strip()

@@ -35,6 +35,7 @@ from tests.benchmarks.workload import (
     database_of,
     fill_seats,
     free_at_first,
+    run_name,
 )
 
 __all__ = ["main"]
@@ -70,7 +71,7 @@ class Service:
         consumer = AIOKafkaConsumer(
             *self.topics,
             bootstrap_servers=servers,
-            group_id=self.name + os.environ["BENCHMARK_RUN"],
+            group_id=f"{self.name}_{run_name()}",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         )

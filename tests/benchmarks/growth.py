@@ -1,16 +1,17 @@
 """What the sweep found, in words and plots."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tests.benchmarks import plots
 from tests.benchmarks.plots import Axis
 
-__all__ = ["introduction", "paragraph", "plots_of"]
+__all__ = ["Series", "introduction", "paragraph", "plots_of"]
 
 Points = Sequence[Mapping[str, Any]]
+Series = Literal["records per poll", "partitions", "processes", "inbox rows", "bytes of text"]
 
-WHY = {
+WHY: dict[str, str] = {
     "records per poll": (
         "A poll is one transaction with a constant number of statements, so each record's share of commit, "
         "round trips and planning shrinks as polls grow. At low load polls are small whatever the limit is: it "

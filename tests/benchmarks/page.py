@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.benchmarks import capacity, comparison, growth, plots, rates, results
+from tests.benchmarks import capacity, comparison, files, growth, plots, rates, results
 from tests.benchmarks.plots import Axis
 from tests.benchmarks.tables import table
 from tests.benchmarks.workload import RECORDS
@@ -25,12 +25,12 @@ inboxes and outboxes we know, also inboxes complete and outboxes empty.
 
 
 def write(folder: Path = results.FOLDER) -> None:
-    """The page beside `folder`, and the plots in it. Raises `StackError` for results that are not ours."""
+    """The page beside `folder`, its plots in it. Raises `OSError`, and `StackError` for results that are not ours."""
     stored = results.load(folder)
     page, made = text(stored), _plots(stored)
-    (folder.parent / PAGE.name).write_text(page)
+    files.write(folder.parent / PAGE.name, page)
     for name, plot in made.items():
-        (folder / f"{name}.svg").write_text(plot)
+        files.write(folder / f"{name}.svg", plot)
 
 
 def text(stored: Mapping[str, Any]) -> str:
@@ -140,7 +140,7 @@ def _sweep(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _soak(found: Mapping[str, Any]) -> Iterator[str]:
-    samples = found["samples"]
+    minutes, samples = found["minutes"], found["samples"]
     half = len(samples) // 2
 
     def both(name: str) -> str:
@@ -151,8 +151,8 @@ def _soak(found: Mapping[str, Any]) -> Iterator[str]:
     yield "## A soak"
     yield ""
     yield (
-        f"{found['minutes']:g} minutes at {found['rate']:,.0f} sagas/s, 80 % of the capacity over HTTP. "
-        f"First and second half, medians: "
+        f"{minutes:g} {'minute' if minutes == 1 else 'minutes'} at {found['rate']:,.0f} sagas/s, "
+        "80 % of the capacity over HTTP. First and second half, medians: "
         f"memory {both('memory_mb')} MB, p50 to the view {both('p50_ms')} ms, p99 {both('p99_ms')} ms, dead rows "
         f"{both('dead_rows')}, outbox {both('outbox_mb')} MB. Autovacuum came {samples[-1]['vacuums']:,.0f} times. "
         f"The worst of {len(samples)} slices was the one that ended after {worst['seconds'] / 60:.1f} minutes: "

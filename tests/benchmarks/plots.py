@@ -69,7 +69,7 @@ def lines(
 def bars(title: str, y: Axis, values: Mapping[str, float]) -> str:
     """A bar a name, with its value above it; the axis begins at 0, or one decade below the least when logarithmic."""
     least = floor(log10(min(value for value in values.values() if value > 0))) if y.logarithmic else 0
-    most = ceil(log10(max(values.values()))) if y.logarithmic else _nice(max(values.values()))
+    most = max(least + 1, ceil(log10(max(values.values())))) if y.logarithmic else _nice(max(values.values()))
     parts = _frame(title, "", y.title)
     width = (WIDTH - LEFT - RIGHT) / len(values)
     for n, (name, value) in enumerate(values.items()):

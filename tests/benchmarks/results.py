@@ -8,36 +8,50 @@ import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Generic, NotRequired, TypeVar
+from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
 
 import psutil
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from clinic_lib.local.errors import StackError
+from tests.benchmarks import files
 from tests.benchmarks.ground import PROJECT
+from tests.benchmarks.growth import Series
 
-__all__ = ["FOLDER", "UNKNOWN", "Circumstances", "circumstances", "keep", "load"]
+__all__ = ["FOLDER", "NAME", "UNKNOWN", "Circumstances", "circumstances", "keep", "load"]
 
 FOLDER = PROJECT / "docs" / "benchmarks"
+NAME = "results.json"
 
 UNKNOWN = "unknown"
 Found = TypeVar("Found")
 
 
+exactly = with_config(ConfigDict(extra="forbid"))
+"""Makes a field that nobody knows a mistake."""
+MOST = 1e15  # beyond it, what the page computes would overflow
+Amount = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
+Positive = Annotated[float, Field(ge=1 / MOST, le=MOST, allow_inf_nan=False)]
+"""What something is divided by, or a logarithm is taken of."""
+Number = Annotated[int, Field(ge=1)]
+
+
+@exactly
 @dataclass(frozen=True)
 class Circumstances:
     """Where and when a part was measured."""
 
     day: str
-    cores: int
+    cores: Number
     processor: str
-    memory_gb: int
+    memory_gb: Number
     python: str
     commit: str = UNKNOWN
     """Of the measured code, short; with a mark when it had been changed since."""
 
 
+@exactly
 class Part(TypedDict, Generic[Found]):
     """A part of the results, of which each can be measured by itself."""
 
@@ -45,25 +59,35 @@ class Part(TypedDict, Generic[Found]):
     found: Found
 
 
+@exactly
 class Run(TypedDict):
     """A `stopwatch.Result`."""
 
-    sagas_per_second: float
-    cpu: float
-    postgresql_cpu: float
-    kafka_cpu: float
-    commits: float
-    wal_bytes: float
-    kafka_bytes: float
+    sagas_per_second: Amount
+    cpu: Amount
+    postgresql_cpu: Amount
+    kafka_cpu: Amount
+    commits: Amount
+    wal_bytes: Amount
+    kafka_bytes: Amount
+    seconds: NotRequired[Amount]
     gate: list[str]
 
 
+def _with_a_rate_if_it_counts(run: Run) -> Run:
+    if not run["gate"] and run["sagas_per_second"] < 1 / MOST:
+        raise ValueError("a run that counts has 0 sagas/s")
+    return run
+
+
+@exactly
 class Contender(TypedDict):
     """All runs of one, as `Measured.to_json` gives them."""
 
-    sagas: int
-    results: list[Run]
-    statements: float | None
+    name: str
+    sagas: Number
+    results: list[Annotated[Run, AfterValidator(_with_a_rate_if_it_counts)]]
+    statements: Amount | None
     gate: list[str]
 
 
@@ -74,14 +98,18 @@ def _with_what_is_compared(found: dict[str, Contender]) -> dict[str, Contender]:
     return found
 
 
+@exactly
 class Percentiles(TypedDict):
     """Of requests, in milliseconds."""
 
-    per_second: float
-    p50_ms: float
-    p99_ms: float
+    per_second: Positive
+    p50_ms: Positive
+    p99_ms: Positive
+    requests: NotRequired[Amount]
+    failures: NotRequired[Amount]
 
 
+@exactly
 class Clients(TypedDict):
     """Commands over HTTP: with many connections, and with one."""
 
@@ -89,70 +117,86 @@ class Clients(TypedDict):
     one: Percentiles
 
 
+@exactly
 class Views(TypedDict):
     """From an order to my page, and of its request, in milliseconds."""
 
-    rate: float
-    p50_ms: float
-    p99_ms: float
-    http_p50_ms: float
-    http_p99_ms: float
+    rate: Amount
+    p50_ms: Amount
+    p99_ms: Amount
+    http_p50_ms: Amount
+    http_p99_ms: Amount
+    watched: NotRequired[Amount]
 
 
+@exactly
 class Share(Views):
     """At a share of the capacity."""
 
-    share: float
-    rounds: int
+    share: Amount
+    rounds: Number
 
 
+@exactly
 class Latency(TypedDict):
-    capacity: float
+    capacity: Amount
     at: Annotated[list[Share], Field(min_length=1)]
 
 
+@exactly
 class Commands(TypedDict):
     group: Clients
     each: Clients
     none: Clients
 
 
+@exactly
 class RecordCpu(TypedDict):
-    cpu_us: float
-    all: list[float]
+    cpu_us: Positive
+    all: list[Amount]
 
 
+@exactly
 class RecordCpus(TypedDict):
     product: RecordCpu
     bare: RecordCpu
 
 
+@exactly
 class Point(Views):
     """Of a sweep: medians, and the runs behind them, which were once not kept."""
 
-    value: float
-    sagas_per_second: float
-    throughputs: NotRequired[Annotated[list[float], Field(min_length=1)]]
+    value: Positive
+    sagas_per_second: Positive
+    throughputs: NotRequired[Annotated[list[Amount], Field(min_length=1)]]
     latencies: NotRequired[Annotated[list[Views], Field(min_length=1)]]
 
 
+@exactly
 class Sample(Views):
     """Of a soak."""
 
-    seconds: float
-    memory_mb: float
-    dead_rows: float
-    dead_outbox_rows: float
-    vacuums: float
-    outbox_mb: float
+    seconds: Amount
+    memory_mb: Amount
+    dead_rows: Amount
+    dead_outbox_rows: Amount
+    vacuums: Amount
+    outbox_mb: Amount
+    inbox_mb: NotRequired[Amount]
+    inbox_rows: NotRequired[Amount]
 
 
+@exactly
 class Soak(TypedDict):
-    minutes: float
-    rate: float
+    minutes: Positive
+    rate: Amount
     samples: Annotated[list[Sample], Field(min_length=2)]
 
 
+Requests = Literal["POST /receptions", "GET /diagnoses"]
+
+
+@exactly
 class Stored(TypedDict, total=False):
     """results.json: the shape of what the page is made from."""
 
@@ -160,8 +204,8 @@ class Stored(TypedDict, total=False):
     latency: Part[Latency]
     http_commands: Part[Commands]
     per_record: Part[RecordCpus]
-    clinic: Part[dict[str, Percentiles]]
-    sweep: Part[dict[str, Annotated[list[Point], Field(min_length=1)]]]
+    clinic: Part[dict[Requests, Percentiles]]
+    sweep: Part[dict[Series, Annotated[list[Point], Field(min_length=1)]]]
     soak: Part[Soak]
 
 
@@ -169,7 +213,7 @@ STORED = TypeAdapter(Stored)
 
 
 def keep(found: dict[str, Any], folder: Path = FOLDER, measured: Circumstances | None = None) -> None:
-    """Put these parts in the place of earlier ones; `measured` is here and now unless it is said."""
+    """Put these parts in the place of earlier ones; `measured` is here and now unless it is said. Raises `OSError`."""
     folder.mkdir(exist_ok=True)
     measured = measured or circumstances()
     stored = load(folder)
@@ -177,12 +221,12 @@ def keep(found: dict[str, Any], folder: Path = FOLDER, measured: Circumstances |
         stored[part] = {"measured": asdict(measured), "found": value}
     text = json.dumps(stored, indent=1) + "\n"
     STORED.validate_json(text, strict=True)
-    (folder / "results.json").write_text(text)
+    files.write(folder / NAME, text)
 
 
 def load(folder: Path = FOLDER) -> dict[str, Any]:
     """By part; nothing where nothing was measured yet. Raises `StackError` for a file that is not ours."""
-    path = folder / "results.json"
+    path = folder / NAME
     if not path.exists():
         return {}
     try:

@@ -11,7 +11,7 @@ from tests.benchmarks.latency import Served, at_rate, serving, usual_capacity
 from tests.benchmarks.product import SERVICES, Product
 from tests.benchmarks.steps import Steps
 
-__all__ = ["measure"]
+__all__ = ["measure", "slices_of"]
 
 SHARE = 0.8
 SLICE_SECONDS = 20.0
@@ -23,7 +23,7 @@ from pg_stat_user_tables where schemaname = 'clinic_lib'
 
 async def measure(servers: Servers, steps: Steps, minutes: float) -> dict[str, Any]:
     """A sample for each slice of time: latencies, the processes' memory, and what the library's tables hold."""
-    slices = max(2, round(minutes * 60 / SLICE_SECONDS))
+    slices, seconds = slices_of(minutes)
     steps.expect(1 + slices)
     async with serving(servers, Product()) as served:
         steps("capacity over HTTP")
@@ -31,7 +31,7 @@ async def measure(servers: Servers, steps: Steps, minutes: float) -> dict[str, A
         began, samples = perf_counter(), []
         for number in range(1, slices + 1):
             steps(f"soak at {rate:,.0f} sagas/s: {number} of {slices}")
-            latency = await at_rate(served, rate, SLICE_SECONDS)
+            latency = await at_rate(served, rate, seconds)
             samples.append(
                 {
                     "seconds": perf_counter() - began,
@@ -41,6 +41,12 @@ async def measure(servers: Servers, steps: Steps, minutes: float) -> dict[str, A
                 }
             )
     return {"soak": {"minutes": minutes, "rate": rate, "samples": samples}}
+
+
+def slices_of(minutes: float) -> tuple[int, float]:
+    """How many, and the seconds of each: about `SLICE_SECONDS`, all of them together the whole time."""
+    slices = max(2, round(minutes * 60 / SLICE_SECONDS))
+    return slices, minutes * 60 / slices
 
 
 async def _tables(served: Served) -> dict[str, float]:

@@ -1,5 +1,10 @@
 """The relay alone, a projection alone, and a process that starts."""
 
+import asyncio
+import os
+import signal
+
+import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -9,6 +14,7 @@ from tests.benchmarks.ground import Servers, fresh_run
 from tests.benchmarks.product import MODULES
 from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workers import started
+from tests.benchmarks.workload import RunError
 
 ORDERS = 1_000
 
@@ -45,6 +51,19 @@ def test_a_record_s_cpu_is_measured_beside_the_same_sql_by_hand(
 
     assert all(cost > 0 for cost in costs.values())
     benchmark.extra_info["cpu_us_a_record"] = costs
+
+
+def test_a_run_is_over_at_once_when_its_process_is_killed(ground: Servers) -> None:
+    async def measure() -> None:
+        async with (
+            fresh_run(ground, ["my_page"]) as run,
+            started(run, [Wanted((MODULES["my_page"],))]) as workers,
+        ):
+            os.kill(workers.pids[0], signal.SIGKILL)
+            await asyncio.sleep(60)
+
+    with pytest.raises(RunError, match=r"which was measured, was ended by SIGKILL$"):
+        uvloop.run(measure())
 
 
 def test_a_process_serves_from_a_cold_start(benchmark: BenchmarkFixture, ground: Servers) -> None:

@@ -4,20 +4,20 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
 
 from clinic_lib.local.errors import StackError
 from clinic_lib.local.folder import ClinicFolder
-from tests.benchmarks import bench, capacity, ground, growth, page, plots, results
-from tests.benchmarks.contenders import PEERS
+from tests.benchmarks import bench, capacity, ground, growth, page, plots, results, soak
+from tests.benchmarks.contenders import PEERS, peers_are_installed
 from tests.benchmarks.ground import PROJECT
 from tests.benchmarks.head_to_head import Measured
-from tests.benchmarks.load import percentile
+from tests.benchmarks.load import Load, percentile
 from tests.benchmarks.plots import Axis
 from tests.benchmarks.stopwatch import Result
 from tests.benchmarks.workload import RunError
@@ -43,6 +43,9 @@ def test_help_names_every_way_to_run_it() -> None:
     [
         (("--quick", "--sweep"), "Say one of --quick, --sweep, --soak and --render."),
         (("--json",), "--json goes with --quick"),
+        (("--render", "--rounds", "3"), "--rounds goes with --quick or alone"),
+        (("--sweep", "--rounds", "3"), "--rounds goes with --quick or alone"),
+        (("--soak", "1", "--rounds", "3"), "--rounds goes with --quick or alone"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(arguments: tuple[str, ...], sentence: str) -> None:
@@ -50,6 +53,37 @@ def test_options_that_contradict_each_other_are_refused(arguments: tuple[str, ..
 
     assert refused.returncode == 1
     assert refused.stderr.startswith(sentence)
+
+
+@pytest.mark.parametrize("minutes", ["inf", "nan", "0.4", "-inf"])
+def test_a_soak_lasts_a_number_of_minutes(minutes: str) -> None:
+    refused = clinic_bench("--soak", minutes)
+
+    assert refused.returncode == 2
+    assert "Invalid value for '--soak'" in refused.stderr
+
+
+def test_a_soak_s_slices_are_as_long_together_as_was_asked_for() -> None:
+    for minutes, slices in ((0.5, 2), (1, 3), (1.1, 3), (10, 30)):
+        number, seconds = soak.slices_of(minutes)
+
+        assert number == slices
+        assert number * seconds == pytest.approx(minutes * 60)
+
+
+def test_peers_count_as_installed_when_the_lock_s_mark_is_there(tmp_path: Path) -> None:
+    """As scripts/install writes it."""
+    for name in ("requirements/peers.lock", "pyproject.toml", ".venv-peers/bin/python"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".venv-peers/bin/python").chmod(0o755)
+    half = peers_are_installed(tmp_path)
+    write_mark = "cat requirements/peers.lock pyproject.toml | cksum >.venv-peers/installed-peers"
+    subprocess.run(write_mark, shell=True, cwd=tmp_path, check=True)
+    whole = peers_are_installed(tmp_path)
+    (tmp_path / "requirements/peers.lock").write_text("newer")
+
+    assert (half, whole, peers_are_installed(tmp_path)) == (False, True, False)
 
 
 def test_the_page_is_the_one_that_the_stored_results_make() -> None:
@@ -66,6 +100,7 @@ def test_a_page_of_every_part_tells_ratios_and_draws_plots(tmp_path: Path) -> No
     assert "**0.50 ×** (0.50 to 0.50) the floor, and **20.0 ×** eventsourcing" in text
     assert "not quiet" not in text
     assert "**2.0 ×** as many as with a commit for each request" in text
+    assert "\n1 minute at 80 sagas/s" in text
     assert "the one that ended after 0.7 minutes: p50 6 ms, p99 90 ms" in text
     assert "2 of 3 × 100" in text  # a run whose gate failed is left out
     for plot in folder.glob("*.svg"):
@@ -155,6 +190,32 @@ SPOILT: list[tuple[str, Any]] = [
     ("sweep.found.partitions", []),
     ("sweep.found.partitions", [{"value": 1, "throughputs": []}]),
     ("soak.found.samples", []),
+    ("foo", 1),
+    ("latency.found.foo", 1),
+    ("latency.measured.foo", 1),
+    ("latency.measured.cores", -2),
+    ("latency.found.capacity", float("nan")),
+    ("latency.found.capacity", float("inf")),
+    ("latency.found.capacity", -1.0),
+    ("latency.found.capacity", 1e300),
+    ("latency.found.capacity", 10**400),
+    ("http_commands.found.each.many.per_second", 0.0),
+    ("http_commands.found.each.many.per_second", 5e-324),
+    ("http_commands.found.none.many.per_second", 0.0),
+    ("http_commands.found.each.one.p50_ms", 0.0),
+    ("per_record.found.bare.cpu_us", 0.0),
+    ("head_to_head.found.floor.results.0.sagas_per_second", 0.0),
+    ("head_to_head.found.product.results.1.sagas_per_second", 0.0),
+    ("head_to_head.found.dbos.results.0.sagas_per_second", 0.0),
+    ("sweep.found.partitions.0.sagas_per_second", 0.0),
+    ("sweep.found.partitions.0.value", 0),
+    ("sweep.found.colours", []),
+    *(
+        (f"{place}.foo", 1)
+        for place in ("sweep.found.partitions.0", "soak.found.samples.0", "soak.found", "soak")
+    ),
+    ("clinic.found.GET /", {"per_second": 1.0, "p50_ms": 1.0, "p99_ms": 1.0}),
+    ("soak.found.minutes", 0.0),
 ]
 
 
@@ -172,19 +233,27 @@ def test_results_that_are_not_ours_are_refused_and_the_page_stays(
     with pytest.raises(StackError, match=r"results\.json is not what clinic bench writes \(") as refused:
         page.write(folder)
 
-    assert f"({place.partition('.')[0]}." in str(refused.value)
+    assert f"({place.partition('.')[0]}" in str(refused.value)
     assert (tmp_path / "benchmarks.md").read_text() == "as it was"
 
 
-def spoil(stored: dict[str, Any], place: str, value: Any) -> None:
+def spoil(stored: Any, place: str, value: Any) -> None:
     """Put `value` at the place, or take away what is there."""
     *path, last = place.split(".")
     for name in path:
-        stored = stored[name]
+        stored = stored[int(name) if name.isdecimal() else name]
     if value is None:
         del stored[last]
     else:
         stored[last] = value
+
+
+def test_the_fields_that_are_stored_are_those_that_are_measured() -> None:
+    load = Load(1.0, [1.0]).to_json()
+
+    assert set(results.Run.__annotations__) == {field.name for field in fields(Result)}
+    assert set(results.Contender.__annotations__) == {field.name for field in fields(Measured)} | {"gate"}
+    assert set(results.Percentiles.__annotations__) == load.keys()
 
 
 @pytest.mark.parametrize("spoilt", ["", "{", "[]", "null"])
@@ -301,6 +370,12 @@ def test_plots_place_points_between_the_axes() -> None:
     )
 
 
+def test_bars_of_one_power_of_ten_have_an_axis() -> None:
+    drawn = plots.bars("t", Axis("y", logarithmic=True), {"a": 1000, "b": 1000})
+
+    ElementTree.fromstring(drawn)
+
+
 def test_plots_join_the_least_and_the_most_of_a_span() -> None:
     drawn = plots.lines("t", Axis("x"), Axis("y"), {"a": [(1, 2), (2, 3)]}, {"a": [(2, [3, 8, 1])]})
 
@@ -335,7 +410,7 @@ def test_a_sweep_whose_runs_were_not_kept_says_so(tmp_path: Path) -> None:
 def test_every_series_of_the_sweep_says_why() -> None:
     from tests.benchmarks.sweep import SERIES  # noqa: PLC0415 - beside the only use
 
-    assert growth.WHY.keys() == SERIES.keys()
+    assert growth.WHY.keys() == SERIES.keys() == set(get_args(growth.Series))
 
 
 def found_by_a_full_run() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from signal import Signals
 from typing import Any
 
 from clinic_lib.local.spawn import die_with_parent
-from tests.benchmarks.ground import PROJECT, Run, environment
+from tests.benchmarks.ground import PROJECT, Run, environment, in_full
 from tests.benchmarks.worker import Wanted
 from tests.benchmarks.workload import RunError
 
@@ -18,6 +18,7 @@ __all__ = ["Workers", "ending", "programs", "started"]
 
 ENDS_WITHIN_S = 15.0
 SERVES_WITHIN_S = 60.0
+NOTICED_WITHIN_S = 1.0
 
 
 class Workers:
@@ -62,15 +63,35 @@ async def started(run: Run, wanted: Sequence[Wanted]) -> AsyncIterator[Workers]:
 
 @asynccontextmanager
 async def programs(run: Run, commands: Sequence[Sequence[str]]) -> AsyncIterator[Workers]:
-    """Programs that answer as workers do."""
+    """Programs that answer as workers do. Raises `RunError` as soon as one ends by itself."""
     processes: list[Process] = []
     try:
         for each in commands:
             processes.append(await _start(run, each))  # noqa: PERF401 - those that were started are ended
         await _until_all_serve(processes)
-        yield Workers(processes)
+        async with _need_alive(processes):
+            yield Workers(processes)
     finally:
-        await asyncio.gather(*(_end(process) for process in processes))
+        await in_full(_end_all(processes))
+
+
+@asynccontextmanager
+async def _need_alive(processes: Sequence[Process]) -> AsyncIterator[None]:
+    ends = [asyncio.ensure_future(process.wait()) for process in processes]
+    try:
+        async with asyncio.timeout(None) as block:
+            for end in ends:
+                end.add_done_callback(lambda end: None if end.cancelled() else block.reschedule(0))
+            yield
+    except OSError:  # of the block's own time, or of a connection to a process that is ending
+        await asyncio.wait(ends, timeout=NOTICED_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        for process in processes:
+            if process.returncode is not None:
+                raise _ended(process) from None
+        raise
+    finally:
+        for end in ends:
+            end.cancel()
 
 
 async def _until_all_serve(processes: Sequence[Process]) -> None:
@@ -106,15 +127,23 @@ async def _answer(process: Process) -> dict[str, float]:
     line = await process.stdout.readline()
     if not line:
         await process.wait()
-        raise RunError(f"process {process.pid}, which was measured, {ending(process)}")
+        raise _ended(process)
     answer: dict[str, float] = json.loads(line)
     return answer
+
+
+def _ended(process: Process) -> RunError:
+    return RunError(f"process {process.pid}, which was measured, {ending(process)}")
 
 
 def ending(process: Process) -> str:
     """How a process ended, in words."""
     code = process.returncode or 0
     return f"was ended by {Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+async def _end_all(processes: Sequence[Process]) -> None:
+    await asyncio.gather(*(_end(process) for process in processes))
 
 
 async def _end(process: Process) -> None:
