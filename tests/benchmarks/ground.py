@@ -71,7 +71,8 @@ class Run:
         """What its topics take on Kafka's disk; 0 where that is not ours."""
         if self.servers.kafka_data is None:
             return 0
-        return sum(path.stat().st_size for path in self.servers.kafka_data.rglob(f"*{self.name}-*/*.log"))
+        # not below folders of earlier runs: Kafka is removing them
+        return sum(path.stat().st_size for path in self.servers.kafka_data.glob(f"data/*{self.name}-*/*.log"))
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -161,3 +162,17 @@ async def left_by(run: Run) -> list[str]:
     names += [name for name, *_ in await admin.list_consumer_groups()]
     await admin.close()
     return [name for name in names if run.name in name]
+
+
+def test_a_run_s_bytes_on_kafka_are_those_of_its_own_topics(tmp_path: Path) -> None:
+    for folder, size in (
+        ("reservation-bench_1-0", 5),
+        ("reservation-bench_1-1", 7),
+        ("reservation-bench_2-0", 11),
+    ):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        (tmp_path / "data" / folder / "0.log").write_bytes(b"x" * size)
+
+    run = Run("bench_1", Servers("", "", kafka_data=tmp_path))
+
+    assert run.kafka_bytes() == 12
