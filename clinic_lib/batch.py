@@ -100,7 +100,7 @@ class Batch:
         if not deliveries:
             return await self._finish(None)
         kinds = Counter(each.handlers for each in deliveries)
-        ids = await self._draw_ids(kinds)
+        await self._draw_ids(kinds)
         locked = sorted({each.key for each in deliveries if each.key})
         self.work.enter(await keys.lock(self.transaction, locked))
         deliveries, parked = await self._leave_out_parked(deliveries, locked)
@@ -114,7 +114,7 @@ class Batch:
             transaction=self.transaction,
             load=self._load_more,
             tally=self.tally,
-            ids=ids,
+            ids=self.ids,
         )
         if self.plan.sagas.decided and (deadlines := [e.message for e in deliveries if e.course.is_deadline]):
             await instances.load_ended(self.transaction, deadlines, self.ledger)
@@ -203,7 +203,7 @@ class Batch:
                     each.key = f"{each.key_field}:{getattr(row, each.key_field or '')}"
         return [each for each in deliveries if each.answer is None]
 
-    async def _draw_ids(self, kinds: Kinds) -> dict[type, DrawnIds]:
+    async def _draw_ids(self, kinds: Kinds) -> None:
         asking: Counter[type] = Counter()
         for handlers, times in kinds.items():
             for row in course_of(handlers).new_ids:
@@ -212,7 +212,6 @@ class Batch:
         for table in self.plan.in_order(asking):
             ids = await table.draw(self.transaction, asking[table.row] * each)
             self.ids[table.row] = DrawnIds(ids, asking[table.row])
-        return self.ids
 
     async def _load_barrier(self, kinds: Kinds, keys: list[str]) -> Barrier:
         for handler in {handler for handlers in kinds for handler in handlers}:

@@ -107,16 +107,16 @@ class Executor:
         """How transactions ended; the server may be away, or not have noticed yet that a connection broke."""
         deadline = monotonic() + IN_DOUBT_SECONDS
         while True:
+            doubt = TransientError("a transaction whose connection broke has not ended")
             try:
                 async with self.database.session() as session:
                     status = {row[0]: row[1] for row in await session.fetch(STATUS, list(transaction_ids))}
                 if "in progress" not in status.values():
                     return status
-            except TransientError:
-                if monotonic() > deadline:
-                    raise
+            except TransientError as exc:
+                doubt = exc
             if monotonic() > deadline:
-                raise TransientError("a transaction whose connection broke has not ended")
+                raise doubt
             await asyncio.sleep(0.1)
 
     async def _transact(self, work: Work) -> None:

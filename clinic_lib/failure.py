@@ -108,10 +108,10 @@ def _state(delivery: Delivery, error: Exception, attempts: int) -> LetterState:
 
 
 def _is_the_servers(delivery: Delivery, error: Exception) -> bool:
-    """Trouble of the database that passes, met by a function's own SQL; not a function's own `OSError`."""
-    told = is_from_database(error) or isinstance(
-        error, TimeoutError
-    )  # the driver's, for a statement of a minute
+    """Trouble of the database that passes, met by a function's own SQL; not a function's own `OSError`. A
+    `TimeoutError` is taken for the driver's, which gives a statement a minute.
+    """
+    told = is_from_database(error) or isinstance(error, TimeoutError)
     return delivery.course.uses_transaction and told and is_transient(error)
 
 

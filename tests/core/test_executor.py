@@ -448,19 +448,26 @@ class BreaksInCommit(Database):
         raise TransientError("the connection broke")
 
 
+async def answer_to(way: str, breaking: BreaksInCommit) -> object:
+    """What the command is answered."""
+    worker = Worker(selling_service, breaking)
+    queue = CommandQueue(worker.executor, 10)
+    queue.start()
+    answer = await queue.submit(worker.delivery(Sell(order_id=1, way=way)))
+    await queue.stop()
+    await breaking.close()
+    return answer
+
+
 async def test_a_command_that_was_committed_is_answered_once_the_server_is_back(
     database: Database, database_url: str
 ) -> None:
     breaking = BreaksInCommit(database_url)
     breaking.questions = 3
-    worker = Worker(selling_service, breaking)
-    queue = CommandQueue(worker.executor, 10)
-    queue.start()
 
-    answer = await queue.submit(worker.delivery(Sell(order_id=1, way="well")))
-    await queue.stop()
-    await breaking.close()
+    answer = await answer_to("well", breaking)
 
+    assert breaking.questions == 0
     assert answer == DONE
     assert await published(database) == [("OrderConfirmed", "1")]
 
@@ -470,14 +477,8 @@ async def test_a_command_is_answered_when_its_last_attempt_was_committed_and_els
     failures: int, database: Database, database_url: str
 ) -> None:
     walk_out[:] = ["again"] * failures
-    breaking = BreaksInCommit(database_url)
-    worker = Worker(selling_service, breaking)
-    queue = CommandQueue(worker.executor, 10)
-    queue.start()
 
-    answer = await queue.submit(worker.delivery(Sell(order_id=1, way="terminate")))
-    await queue.stop()
-    await breaking.close()
+    answer = await answer_to("terminate", BreaksInCommit(database_url))
 
     sold = await published(database)
     assert answer == DONE if sold else isinstance(answer, UnavailableError)
